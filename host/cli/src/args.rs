@@ -1,0 +1,317 @@
+//! The command line: the one definition from which parsing, help, completions and man pages come.
+
+mod examples;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::builder::styling::Style;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use weir_model::Error;
+use weir_model::id::Parallelism;
+
+/// Runs stream jobs whose operators are WebAssembly components.
+///
+/// A job file says where records come from, which functions of which plugins they go through, and where they go.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version = version(), arg_required_else_help = true, subcommand_required = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Log more: -v from info up, -vv from debug up; without it warnings, and what plugins log from info up
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How log lines on standard error look
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// Neither read nor keep compiled plugins in the cache folder
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for a person
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What weir can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a job in the foreground, until its input ends or Ctrl-C
+    ///
+    /// Records of a print sink go to standard output; progress, the closing summary and errors go to standard error.
+    ///
+    /// The first Ctrl-C (or SIGTERM) ends the sources and lets everything under way go through to the sinks; the second ends the process at
+    /// once.
+    #[command(after_help = examples::RUN)]
+    Run(RunArgs),
+    /// Show what a job would run: nodes, exchanges, codecs, states; start nothing
+    #[command(after_help = examples::PLAN)]
+    Plan(PlanArgs),
+    /// Build, check or describe a plugin
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a manual page, in roff
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// The command that it is about, such as `run` or `plugin build`; without one: weir itself
+        command: Vec<String>,
+    },
+}
+
+/// Which job.
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub(crate) file: PathBuf,
+    /// Subtasks of every node that doesn't say its own [default: the job file's, else the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = parallelism)]
+    pub(crate) parallelism: Option<Parallelism>,
+    /// Set a key of the job file, such as `sources.lines.path=other.txt`; may be given several times
+    #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) define: Vec<(String, String)>,
+}
+
+/// `weir run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Print the closing summary as one JSON object on standard output, and errors as JSON; not for jobs with a print sink
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the closing summary as JSON to a file, also when the job fails
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+    /// No progress and no closing summary on standard error; errors and warnings are still shown
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// `weir plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Print the plan, and errors, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `weir plugin`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Make a component of a core module or a Cargo project
+    ///
+    /// A Cargo project is built with your own toolchain, for wasm32-unknown-unknown.
+    #[command(after_help = examples::PLUGIN_BUILD)]
+    Build(BuildArgs),
+    /// Load a plugin and say whether weir can use it
+    #[command(after_help = examples::PLUGIN_CHECK)]
+    Check(PluginArgs),
+    /// Show a plugin's functions, ports, codecs and states
+    #[command(after_help = examples::PLUGIN_DESCRIBE)]
+    Describe(PluginArgs),
+}
+
+/// `weir plugin build`.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// A core module (.wasm), a Cargo.toml, or a folder that has one
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the component goes [default: NAME.wasm in this folder for a Cargo project; NAME.component.wasm beside a core module]
+    #[arg(short, long, value_name = "OUT.wasm")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print what was made, and errors, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `weir plugin check` and `weir plugin describe`.
+#[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    /// The plugin: a component, or a core module that carries its contract
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON, errors included
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The commands by task: heading, and the words of each command.
+const GROUPS: &[(&str, &[&[&str]])] = &[
+    ("Jobs", &[&["run"], &["plan"]]),
+    ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"]]),
+    ("This program", &[&["completions"], &["man"]]),
+];
+
+/// The program's version and that of the contract with its plugins.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| format!("{} (contract {})", env!("CARGO_PKG_VERSION"), weir_plugin::load::CONTRACT));
+    &VERSION
+}
+
+/// The whole definition.
+pub(crate) fn command() -> clap::Command {
+    let command = Cli::command().after_help(examples::WEIR);
+    let header = *command.get_styles().get_header();
+    let groups = groups(&command, header);
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{header}Options:{header:#}\n{{options}}{{after-help}}"
+    ))
+}
+
+/// The list of commands for the help text.
+fn groups(command: &clap::Command, header: Style) -> String {
+    let mut text = String::new();
+    for (heading, members) in GROUPS {
+        text.push_str(&format!("{header}{heading}:{header:#}\n"));
+        for words in *members {
+            let about = find(command, words).and_then(clap::Command::get_about).map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("  {:<18}{about}\n", words.join(" ")));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The subcommand that `words` name.
+pub(crate) fn find<'a>(command: &'a clap::Command, words: &[impl AsRef<str>]) -> Option<&'a clap::Command> {
+    words.iter().try_fold(command, |command, word| command.find_subcommand(word.as_ref()))
+}
+
+/// Reads the command line.
+pub(crate) fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Whether `--json` stands on the command line, so that a mistake in the rest of it is told as JSON too.
+pub(crate) fn asks_for_json(words: &[OsString]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// A mistake on the command line, in three parts.
+pub(crate) fn explain(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
+    let why = text.split("\n\n").next().unwrap_or_default();
+    Error::usage("the command line", why.trim_start_matches("error: ").trim(), "`weir help` and `weir help COMMAND` say what can be given")
+}
+
+fn parallelism(text: &str) -> Result<Parallelism, String> {
+    text.parse().ok().and_then(Parallelism::new).ok_or_else(|| format!("it is a number from 1 to {}", Parallelism::MAX))
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as `-D sources.lines.path=other.txt`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(Into::into).collect()
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_listed_once_and_says_what_it_does() {
+        let command = command();
+        let mut listed: Vec<Vec<&str>> = GROUPS.iter().flat_map(|(_, members)| members.iter().map(|words| words.to_vec())).collect();
+        listed.sort();
+        let mut defined = Vec::new();
+        for sub in command.get_subcommands() {
+            match sub.get_subcommands().count() {
+                0 => defined.push(vec![sub.get_name()]),
+                _ => defined.extend(sub.get_subcommands().map(|below| vec![sub.get_name(), below.get_name()])),
+            }
+        }
+        defined.sort();
+        assert_eq!(listed, defined);
+        for words in listed {
+            let sub = find(&command, &words).unwrap();
+            assert!(sub.get_about().is_some(), "{words:?} has no line of help");
+            assert!(sub.get_after_help().is_some_and(|text| text.to_string().contains("weir ")), "{words:?} has no example");
+        }
+    }
+
+    #[test]
+    fn every_example_parses() {
+        let mut found = 0;
+        for text in examples::ALL {
+            for line in text.lines().map(str::trim).filter_map(|line| line.strip_prefix("weir ")) {
+                let line = line.split(['|', '>']).next().unwrap().trim();
+                parse(&words(&format!("weir {line}"))).unwrap_or_else(|error| panic!("weir {line}: {error}"));
+                found += 1;
+            }
+        }
+        assert!(found >= 10, "only {found} examples");
+    }
+
+    #[test]
+    fn a_job_is_named_with_its_overrides() {
+        let cli = parse(&words("weir run job.toml -p 3 -D a.b=c=d -D x=1 --quiet -vv")).unwrap();
+        assert_eq!(cli.global.verbose, 2);
+        let Command::Run(run) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(run.job.define, [("a.b".to_owned(), "c=d".to_owned()), ("x".to_owned(), "1".to_owned())]);
+        assert_eq!((run.job.parallelism.map(Parallelism::get), run.quiet, run.json), (Some(3), true, false));
+    }
+
+    #[test]
+    fn a_mistake_says_what_is_wrong() {
+        let check = |line: &str, why: &str| {
+            let error = explain(&parse(&words(line)).unwrap_err());
+            assert!(error.why.contains(why), "{line}: {}", error.why);
+        };
+        check("weir run", "required arguments were not provided");
+        check("weir run job.toml -p 0", "it is a number from 1 to 32768");
+        check("weir run job.toml -p many", "it is a number from 1 to 32768");
+        check("weir run job.toml -D novalue", "write KEY=VALUE");
+        check("weir run job.toml -D =1", "write KEY=VALUE");
+        check("weir rum job.toml", "unrecognized subcommand 'rum'");
+        check("weir plan job.toml --quiet", "unexpected argument '--quiet'");
+        check("weir completions tcsh", "invalid value 'tcsh'");
+    }
+
+    #[test]
+    fn the_version_names_the_contract() {
+        assert!(version().starts_with(env!("CARGO_PKG_VERSION")));
+        assert!(version().contains("contract weir:operator/operator@"));
+    }
+
+    #[test]
+    fn json_is_noticed_even_on_a_wrong_command_line() {
+        assert!(asks_for_json(&words("weir plan --json --nonsense")));
+        assert!(!asks_for_json(&words("weir plan -- --json")));
+    }
+}

@@ -1,0 +1,78 @@
+//! The examples in the help texts; each works at the root of the project once its plugins are built.
+
+/// `weir --help`.
+pub(super) const WEIR: &str = "\
+Examples:
+  weir run plugins/word-count/job.toml
+  weir plan plugins/word-count/job.toml
+  weir plugin describe target/plugins/word_count.wasm
+
+Exit codes: 0 done; 1 the job failed; 2 bad usage, job file or plugin; 3 incompatible codecs, state or contract; 4 interrupted.
+
+Environment:
+  WEIR_CACHE_DIR  Where compiled plugins are kept [default: $XDG_CACHE_HOME/weir, else $HOME/.cache/weir]
+  WEIR_LOG        What is logged, such as `warn,guest=debug`; -v counts more
+  NO_COLOR        Without colour
+
+`weir help COMMAND` says more about a command.";
+
+/// `weir run`.
+pub(super) const RUN: &str = "\
+Examples:
+  Count the words of a text, and look at the first ten lines of the result:
+    weir run plugins/word-count/job.toml | head
+
+  With four subtasks a node, and results into a file:
+    weir run plugins/word-count/job.toml -p 4 > counts.txt
+
+  Throw the results away and keep the figures:
+    weir run plugins/word-count/job.toml -D sinks.counts.connector=blackhole --json
+
+Exit codes: 0 done; 1 the job failed; 2 bad usage, job file or plugin; 3 incompatible codecs or contract; 4 interrupted by Ctrl-C, SIGTERM or a
+closed pipe.";
+
+/// `weir plan`.
+pub(super) const PLAN: &str = "\
+Examples:
+  weir plan plugins/word-count/job.toml
+  weir plan plugins/word-count/job.toml -p 4 --json
+
+Exit codes: 0 it could start; 2 bad usage, job file or plugin; 3 incompatible codecs or contract.";
+
+/// `weir plugin build`.
+pub(super) const PLUGIN_BUILD: &str = "\
+Examples:
+  A component of a core module that was built before:
+    weir plugin build target/plugins/word_count.wasm -o word-count.wasm
+
+  Build a Cargo project first (needs `rustup target add wasm32-unknown-unknown`):
+    weir plugin build plugins/word-count";
+
+/// `weir plugin check`.
+pub(super) const PLUGIN_CHECK: &str = "\
+Examples:
+  weir plugin check target/plugins/word_count.wasm
+
+Exit codes: 0 weir can use it; 2 it can't; 3 its contract is of another version.";
+
+/// `weir plugin describe`.
+pub(super) const PLUGIN_DESCRIBE: &str = "\
+Examples:
+  weir plugin describe target/plugins/word_count.wasm
+  weir plugin describe target/plugins/word_count.wasm --json";
+
+/// `weir completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  For bash, for every user who has bash-completion:
+    weir completions bash > ~/.local/share/bash-completion/completions/weir";
+
+/// `weir man`.
+pub(super) const MAN: &str = "\
+Examples:
+  weir man | man -l -
+  weir man plugin build | man -l -";
+
+/// All of them, to be tried.
+#[cfg(test)]
+pub(super) const ALL: &[&str] = &[WEIR, RUN, PLAN, PLUGIN_BUILD, PLUGIN_CHECK, PLUGIN_DESCRIBE, COMPLETIONS, MAN];

@@ -1,0 +1,108 @@
+//! From a job file on the disk to a plan, as `weir run` and `weir plan` need it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use weir_model::graph::NodeKind;
+use weir_model::job_file::{self, ParseOptions};
+use weir_model::{Error, Result};
+use weir_plugin::{EngineOptions, PluginEngine};
+use weir_runtime::Plan;
+
+use crate::args::{Global, JobArgs};
+use crate::machine::{Machine, cache_dir};
+
+/// A job file larger than this is something else.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// A job that could be started.
+pub(crate) struct PlannedJob {
+    /// The job file as the user named it.
+    pub(crate) file: String,
+    /// What would run.
+    pub(crate) plan: Plan,
+    /// The connector of each node of the plan; `None` for an operator.
+    pub(crate) connectors: Vec<Option<String>>,
+}
+
+impl PlannedJob {
+    /// Reads the job file, loads what it names, and checks that it fits together.
+    ///
+    /// # Errors
+    /// The first thing that doesn't fit.
+    pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine) -> Result<Self> {
+        let file = args.file.display().to_string();
+        let text = read(&args.file)?;
+        let options = ParseOptions {
+            file: &file,
+            base: args.file.parent().map(Path::to_path_buf).unwrap_or_default(),
+            default_parallelism: machine.default_parallelism(),
+            parallelism_override: args.parallelism,
+            env: &env,
+            overrides: &args.define,
+        };
+        let graph = job_file::parse(&text, &options)?;
+        let connectors = graph.nodes.iter().map(|node| match &node.kind {
+            NodeKind::Source { connector, .. } | NodeKind::Sink { connector, .. } => Some(connector.clone()),
+            NodeKind::Operator(_) => None,
+        });
+        let connectors = connectors.collect();
+        let plan = Plan::build(graph, &engine(global)?)?;
+        Ok(Self { file, plan, connectors })
+    }
+
+    /// Whether records of the job go to standard output.
+    pub(crate) fn prints(&self) -> bool {
+        self.connectors.iter().flatten().any(|connector| connector == "print")
+    }
+}
+
+/// Starts the WebAssembly engine, with the cache unless the user doesn't want it.
+///
+/// # Errors
+/// When the machine can't run it.
+pub(crate) fn engine(global: &Global) -> Result<PluginEngine> {
+    let cache_dir: Option<PathBuf> = if global.no_cache { None } else { cache_dir(env) };
+    PluginEngine::new(EngineOptions { cache_dir })
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read(path: &Path) -> Result<String> {
+    let failed = |why: String, remedy: &str| Error::usage(format!("{} can't be read", path.display()), why, remedy);
+    let file = std::fs::File::open(path).map_err(|error| failed(error.to_string(), "check the path to the job file"))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(error.to_string(), "give the job file itself, such as `plugins/word-count/job.toml`"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(failed(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20), "give a job file"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        failed(format!("line {line} is not UTF-8, from byte {} of the file on", good.len()), "save the job file as UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_job_file_is_named_with_the_reason() {
+        let check = |path: &Path, why: &str| {
+            let error = read(path).unwrap_err();
+            assert!(error.what.contains(&path.display().to_string()) && error.why.contains(why), "{error}");
+        };
+        check(Path::new("no/such/job.toml"), "No such file");
+        check(Path::new("/"), "directory");
+        check(Path::new("/dev/zero"), "more than 16 MiB");
+        let path = std::env::temp_dir().join(format!("weir-cli-{}.toml", std::process::id()));
+        std::fs::write(&path, b"[job]\nname = \"\xff\"\n").unwrap();
+        check(&path, "line 2 is not UTF-8, from byte 14 of the file on");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

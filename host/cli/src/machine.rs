@@ -1,0 +1,123 @@
+//! What the command line takes from the machine: clock, cores, environment, randomness, and what the process has used.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use weir_model::id::Parallelism;
+use weir_model::time::{Clock, SharedClock, SystemClock};
+
+/// The machine as the process found it.
+pub(crate) struct Machine {
+    /// The machine's clock; its monotonic time starts with the process.
+    pub(crate) clock: SharedClock,
+}
+
+impl Machine {
+    /// To be called first thing.
+    pub(crate) fn start() -> Self {
+        Self { clock: Arc::new(SystemClock::new()) }
+    }
+
+    /// Cores that this process may use.
+    pub(crate) fn cores(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// One subtask a core.
+    pub(crate) fn default_parallelism(&self) -> Parallelism {
+        u32::try_from(self.cores()).ok().and_then(Parallelism::new).unwrap_or(Parallelism::MAX)
+    }
+
+    /// Eight bytes that nobody can guess, or, without /dev/urandom, that at least differ from run to run.
+    pub(crate) fn seed(&self) -> u64 {
+        let mut bytes = [0; 8];
+        match std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)) {
+            Ok(()) => u64::from_le_bytes(bytes),
+            Err(_) => {
+                let mut hasher = DefaultHasher::new();
+                (std::process::id(), self.clock.wall_ms(), self.clock.monotonic_ns()).hash(&mut hasher);
+                hasher.finish()
+            }
+        }
+    }
+}
+
+/// Where compiled plugins are kept: `$WEIR_CACHE_DIR`, else `$XDG_CACHE_HOME/weir`, else `$HOME/.cache/weir`.
+pub(crate) fn cache_dir(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // The XDG specification says that a relative path there is to be ignored.
+    let xdg = || set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("weir"));
+    let home = || set("HOME").filter(|path| path.is_absolute()).map(|path| path.join(".cache/weir"));
+    let root = set("WEIR_CACHE_DIR").or_else(xdg).or_else(home)?;
+    Some(root.join("compiled"))
+}
+
+/// CPU seconds that this process has used so far, in all its threads, its own code and the kernel's.
+pub(crate) fn cpu_seconds() -> f64 {
+    let Some(usage) = resource_usage() else { return 0.0 };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// The most memory that this process has had resident at once, bytes.
+pub(crate) fn peak_rss_bytes() -> u64 {
+    // `ru_maxrss` comes second: a process inherits it from the one that started it.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let fallback = || resource_usage().and_then(|usage| u64::try_from(usage.ru_maxrss).ok()).unwrap_or_default();
+    kib.unwrap_or_else(fallback) * 1024
+}
+
+/// The columns of the terminal that standard output or standard error goes to; `None` when it goes elsewhere.
+pub(crate) fn terminal_columns(stream: &impl AsRawFd) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request fills a value of exactly this type, and the pointer is to one.
+    let answer = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    // Terminals that don't know their size say 0.
+    (answer == 0 && size.ws_col > 0).then_some(size.ws_col)
+}
+
+fn resource_usage() -> Option<libc::rusage> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is to a value of the type that the call fills.
+    let answer = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    // SAFETY: all its fields are numbers, for which zeros are values too.
+    (answer == 0).then(|| unsafe { usage.assume_init() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_folder_is_the_most_specific_one_that_is_set() {
+        let check = |set: &[(&str, &str)], expected: Option<&str>| {
+            let env = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(cache_dir(env), expected.map(PathBuf::from), "{set:?}");
+        };
+        check(&[("WEIR_CACHE_DIR", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")], Some("/a/compiled"));
+        check(&[("WEIR_CACHE_DIR", ""), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")], Some("/b/weir/compiled"));
+        check(&[("XDG_CACHE_HOME", "relative"), ("HOME", "/c")], Some("/c/.cache/weir/compiled"));
+        check(&[], None);
+    }
+
+    #[test]
+    fn the_process_has_used_something() {
+        assert!(peak_rss_bytes() > 100_000);
+        let before = cpu_seconds();
+        let mut sum = 0u64;
+        while cpu_seconds() - before < 0.01 {
+            sum = std::hint::black_box(sum.wrapping_mul(31) + 1);
+        }
+        assert!(cpu_seconds() > before);
+    }
+
+    #[test]
+    fn two_seeds_differ() {
+        let machine = Machine::start();
+        assert_ne!(machine.seed(), machine.seed());
+    }
+}

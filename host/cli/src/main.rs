@@ -1,0 +1,33 @@
+//! The binary `weir`: reads the command line, does what it says, ends with an exit code.
+
+mod args;
+mod atomic_file;
+mod commands;
+mod exit_code;
+mod job;
+mod logging;
+mod machine;
+mod output;
+mod progress;
+mod signals;
+mod summary;
+
+use std::process::ExitCode as ProcessExitCode;
+
+use exit_code::ExitCode;
+
+fn main() -> ProcessExitCode {
+    let machine = machine::Machine::start();
+    let words: Vec<_> = std::env::args_os().collect();
+    let json_errors = args::asks_for_json(&words);
+    let code = match args::parse(&words) {
+        Ok(cli) => commands::run(cli, &machine).unwrap_or_else(|error| output::error(&error, json_errors)),
+        Err(error) if json_errors && error.use_stderr() => output::error(&args::explain(&error), true),
+        Err(error) => {
+            // Help and the version go to stdout, mistakes to stderr; nothing can be done when neither can be written.
+            drop(error.print());
+            if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done }
+        }
+    };
+    code.into()
+}

@@ -1,0 +1,196 @@
+//! Where records come from: files, a generator, standard input.
+
+mod bad_input;
+mod csv;
+mod file;
+mod generator;
+mod json;
+mod lines;
+mod stdin;
+mod window;
+
+use std::path::Path;
+
+use weir_model::describe::Port;
+use weir_model::id::{OperatorUid, Parallelism};
+use weir_model::rows::BatchBuilder;
+use weir_model::section::{Section, did_you_mean};
+use weir_model::time::SharedClock;
+use weir_model::{Error, Result};
+
+pub use file::FileSourceConfig;
+pub use generator::GeneratorConfig;
+pub use stdin::StdinConfig;
+
+/// The connectors that a source can name.
+const CONNECTORS: &[&str] = &["file", "generator", "stdin"];
+/// The one output port of every source.
+const PORT_NAME: &str = "out";
+
+/// A source as the job file says it.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// Files, perhaps compressed, read in parallel.
+    File(FileSourceConfig),
+    /// Made-up records.
+    Generator(GeneratorConfig),
+    /// The lines of standard input.
+    Stdin(StdinConfig),
+}
+
+impl SourceConfig {
+    /// Reads the keys of `connector`; relative paths start at `base`. Nothing outside of the section is looked at.
+    ///
+    /// # Errors
+    /// A usage error for an unknown connector, and for a key that is missing, unknown or wrong.
+    pub fn parse(connector: &str, section: Section, base: &Path) -> Result<Self> {
+        match connector {
+            "file" => FileSourceConfig::parse(section, base).map(Self::File),
+            "generator" => GeneratorConfig::parse(section).map(Self::Generator),
+            "stdin" => StdinConfig::parse(section).map(Self::Stdin),
+            other => Err(section.error(format!("there is no source connector `{other}`"), did_you_mean(other, CONNECTORS))),
+        }
+    }
+
+    /// How the source's records are to be read.
+    #[must_use]
+    pub fn output(&self) -> Port {
+        let (key, value) = match self {
+            Self::File(config) => config.codecs(),
+            Self::Generator(config) => config.codecs(),
+            Self::Stdin(config) => config.codecs(),
+        };
+        Port { name: PORT_NAME.to_owned(), key, value }
+    }
+
+    /// The most subtasks that the source can be read by; `None`: any number.
+    #[must_use]
+    pub fn parallelism_max(&self) -> Option<Parallelism> {
+        match self {
+            Self::File(_) | Self::Generator(_) => None,
+            Self::Stdin(_) => Some(Parallelism::ONE),
+        }
+    }
+
+    /// Opens the source for `parallelism` subtasks. Files are looked for here; standard input starts to be read.
+    ///
+    /// # Errors
+    /// A usage error for a file that isn't there, unless the source skips what is bad, and for a source that finds none at all; an
+    /// error when standard input is in use by another source.
+    pub fn open(&self, uid: &OperatorUid, parallelism: Parallelism, clock: &SharedClock) -> Result<OpenedSource> {
+        match self {
+            Self::File(config) => {
+                let (readers, bytes_total) = config.open(uid, parallelism)?;
+                Ok(OpenedSource::new(readers, Reader::File, bytes_total))
+            }
+            Self::Generator(config) => Ok(OpenedSource::new(config.open(parallelism, clock), Reader::Generator, config.bytes_total())),
+            Self::Stdin(config) => Ok(OpenedSource::new(config.open(uid, parallelism)?, Reader::Stdin, None)),
+        }
+    }
+}
+
+/// A source that is ready to be read.
+#[derive(Debug)]
+pub struct OpenedSource {
+    /// One reader for each subtask, in order.
+    pub readers: Vec<SourceReader>,
+    /// The bytes of all input, where that is known: for a progress bar. Compressed files count as they lie on the disk.
+    pub bytes_total: Option<u64>,
+}
+
+impl OpenedSource {
+    fn new<R>(readers: Vec<R>, kind: fn(R) -> Reader, bytes_total: Option<u64>) -> Self {
+        Self { readers: readers.into_iter().map(|reader| SourceReader(kind(reader))).collect(), bytes_total }
+    }
+}
+
+/// How much a batch should hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimit {
+    /// Records.
+    pub rows: usize,
+    /// Bytes, row headers included.
+    pub bytes: usize,
+}
+
+impl BatchLimit {
+    /// Whether `out` holds as much as it should.
+    #[inline]
+    fn reached(self, out: &BatchBuilder) -> bool {
+        out.len() >= self.rows || out.byte_len() >= self.bytes
+    }
+}
+
+/// Whether a source has more to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceStatus {
+    /// Ask again.
+    More,
+    /// Nothing comes after what is in the batch now.
+    End,
+}
+
+/// How far a reader has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceProgress {
+    /// Bytes read of the underlying input; of a compressed file, the bytes on the disk.
+    pub bytes_read: u64,
+    /// Records, and whole or partial files, that were left out by `on-error = "skip"`.
+    pub records_skipped: u64,
+}
+
+/// Reads the part of a source that falls to one subtask.
+#[derive(Debug)]
+pub struct SourceReader(Reader);
+
+#[derive(Debug)]
+enum Reader {
+    File(file::FileReader),
+    Generator(generator::GeneratorReader),
+    Stdin(stdin::StdinReader),
+}
+
+impl SourceReader {
+    /// Appends records to `out` until it holds about as much as `limit` says, or until there is no more right now.
+    ///
+    /// Waits only while it has nothing to append. Dropping the future loses no record: what was read is in `out` or comes next time.
+    ///
+    /// # Errors
+    /// Bad input under `on-error = "fail"`, and input that can't be read; both say the file, the line and the byte. The reader is not
+    /// to be used after that.
+    pub async fn next(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
+        match &mut self.0 {
+            Reader::File(reader) => reader.read(out, limit),
+            Reader::Generator(reader) => reader.next(out, limit).await,
+            Reader::Stdin(reader) => reader.next(out, limit).await,
+        }
+    }
+
+    /// How far this reader has come.
+    #[must_use]
+    pub fn progress(&self) -> SourceProgress {
+        match &self.0 {
+            Reader::File(reader) => reader.progress(),
+            Reader::Generator(reader) => reader.progress(),
+            Reader::Stdin(reader) => reader.progress(),
+        }
+    }
+}
+
+/// The error for a key that belongs to another of the section's choices, such as `delimiter` without `format = "csv"`.
+fn refuse_misplaced(section: &Section, choice: &str, chosen: &str, keys: &[(&str, &[&str])]) -> Result<()> {
+    let misplaced = keys.iter().filter(|(_, of)| !of.contains(&chosen));
+    let found = misplaced.filter_map(|(key, of)| section.line_of(key).map(|line| (line, key, of))).min_by_key(|(line, ..)| *line);
+    match found {
+        None => Ok(()),
+        Some((line, key, of)) => {
+            let homes = of.iter().map(|name| format!("{choice} = \"{name}\"")).collect::<Vec<_>>().join(" or ");
+            Err(section.key_error(line, key, format!("it means nothing with {choice} = \"{chosen}\""), format!("remove it, or set {homes}")))
+        }
+    }
+}
+
+/// The first part of an error about a source that is at work.
+fn source_error(uid: &OperatorUid, place: &str, why: impl Into<String>, remedy: impl Into<String>) -> Error {
+    Error::job(format!("source `{uid}`: {place}"), why, remedy)
+}

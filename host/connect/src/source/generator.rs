@@ -1,0 +1,308 @@
+//! Made-up records: lines of words that follow Zipf's law, or a sequence of numbers, at full speed or at a rate.
+//!
+//! The same seed, subtask and parallelism give the same records, however they are cut into batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_model::Result;
+use weir_model::codec::{Codec, NumberCodec};
+use weir_model::id::{Parallelism, SubtaskIndex};
+use weir_model::rows::{BatchBuilder, NO_TIMESTAMP};
+use weir_model::section::Section;
+use weir_model::time::SharedClock;
+
+use super::{BatchLimit, SourceProgress, SourceStatus, refuse_misplaced};
+use crate::random::Random;
+use crate::zipf::{RANKS_MAX, Zipf};
+use crate::zipf_text::{push_line, words_in_line};
+
+const DISTINCT_DEFAULT: u64 = 100_000;
+/// A line of that many words has about 6 MB.
+const WORDS_PER_LINE_MAX: u64 = 1 << 20;
+/// The longest that a reader waits before it looks at the clock again.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// The shortest: a timer is no finer than that.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
+/// The keys that belong to some kinds only.
+const KEYS_OF_KINDS: &[(&str, &[&str])] = &[
+    ("distinct", &["zipf-words"]),
+    ("exponent", &["zipf-words"]),
+    ("words-per-line", &["zipf-words"]),
+    ("seed", &["zipf-words"]),
+    ("lines", &["zipf-words"]),
+    ("bytes", &["zipf-words"]),
+    ("from", &["sequence"]),
+    ("to", &["sequence"]),
+];
+
+/// A generator as the job file says it.
+#[derive(Debug, Clone)]
+pub struct GeneratorConfig {
+    kind: Kind,
+    /// Records a second of all subtasks together; `None`: as fast as they are taken.
+    rate: Option<f64>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Words(WordsConfig),
+    /// Both ends belong to the sequence, as in Flink.
+    Sequence {
+        from: u64,
+        to: u64,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct WordsConfig {
+    distinct: u32,
+    exponent: f64,
+    /// `None`: 8 to 12 in turn.
+    words_per_line: Option<usize>,
+    seed: u64,
+    end: WordsEnd,
+}
+
+/// When the words end, all subtasks together.
+#[derive(Debug, Clone, Copy)]
+enum WordsEnd {
+    Never,
+    Lines(u64),
+    /// At the first line with which there are that many bytes, newlines included.
+    Bytes(u64),
+}
+
+impl GeneratorConfig {
+    pub(super) fn parse(mut section: Section) -> Result<Self> {
+        let kinds = [("zipf-words", "zipf-words"), ("sequence", "sequence")];
+        let Some(kind) = section.take_choice("kind", &kinds)? else { return Err(section.missing("kind", "\"zipf-words\"")) };
+        refuse_misplaced(&section, "kind", kind, KEYS_OF_KINDS)?;
+        let kind = if kind == "sequence" { take_sequence(&mut section)? } else { Kind::Words(take_words(&mut section)?) };
+        let rate = section.take_positive_f64("rate")?.map(|(rate, _)| rate);
+        section.finish()?;
+        Ok(Self { kind, rate })
+    }
+
+    pub(super) fn codecs(&self) -> (Codec, Codec) {
+        match self.kind {
+            Kind::Words(_) => (Codec::None, Codec::Utf8),
+            Kind::Sequence { .. } => (Codec::None, Codec::Number(NumberCodec::U64)),
+        }
+    }
+
+    /// The bytes that will be made, where the job file says them.
+    pub(super) fn bytes_total(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Words(WordsConfig { end: WordsEnd::Bytes(bytes), .. }) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    pub(super) fn open(&self, parallelism: Parallelism, clock: &SharedClock) -> Vec<GeneratorReader> {
+        // The table can be large, and every subtask draws from the same one.
+        let zipf = match &self.kind {
+            Kind::Words(words) => Some(Arc::new(Zipf::new(words.distinct, words.exponent))),
+            Kind::Sequence { .. } => None,
+        };
+        let readers = parallelism.subtasks().map(|subtask| {
+            let maker = match (&self.kind, &zipf) {
+                (Kind::Words(words), Some(zipf)) => Maker::Words(words.maker(zipf, subtask, parallelism)),
+                (Kind::Words(_), None) => Maker::Numbers { next: None, to: 0, step: 1 },
+                (Kind::Sequence { from, to }, _) => {
+                    let next = from.checked_add(u64::from(subtask.0));
+                    Maker::Numbers { next, to: *to, step: u64::from(parallelism.get()) }
+                }
+            };
+            let pace = self.rate.map(|rate| Pace { clock: Arc::clone(clock), rate: rate / f64::from(parallelism.get()), start_ns: None });
+            GeneratorReader { maker, pace, made: 0, bytes: 0, line: Vec::new() }
+        });
+        readers.collect()
+    }
+}
+
+fn take_sequence(section: &mut Section) -> Result<Kind> {
+    let from = section.take_u64("from")?.map_or(0, |(from, _)| from);
+    let (to, line) = section.take_u64("to")?.unwrap_or((u64::MAX, 0));
+    if to < from {
+        return Err(section.key_error(line, "to", format!("{to} comes before from = {from}"), "write a number that isn't smaller than `from`"));
+    }
+    Ok(Kind::Sequence { from, to })
+}
+
+fn take_words(section: &mut Section) -> Result<WordsConfig> {
+    let (distinct, line) = section.take_u64("distinct")?.unwrap_or((DISTINCT_DEFAULT, 0));
+    if !(1..=u64::from(RANKS_MAX)).contains(&distinct) {
+        return Err(section.key_error(line, "distinct", format!("there can't be {distinct} words"), format!("write 1 to {RANKS_MAX}")));
+    }
+    let exponent = section.take_positive_f64("exponent")?.map_or(1.0, |(exponent, _)| exponent);
+    let words_per_line = match section.take_u64("words-per-line")? {
+        Some((words, line)) if !(1..=WORDS_PER_LINE_MAX).contains(&words) => {
+            let why = format!("a line can't have {words} words");
+            return Err(section.key_error(line, "words-per-line", why, format!("write 1 to {WORDS_PER_LINE_MAX}")));
+        }
+        words => words.map(|(words, _)| words as usize),
+    };
+    let seed = section.take_u64("seed")?.map_or(0, |(seed, _)| seed);
+    let end = match (section.take_u64("lines")?, section.take_size("bytes")?) {
+        (None, None) => WordsEnd::Never,
+        (Some((lines, _)), None) => WordsEnd::Lines(lines),
+        (None, Some((bytes, _))) => WordsEnd::Bytes(bytes),
+        (Some(_), Some((_, line))) => return Err(section.key_error(line, "bytes", "`lines` says already when to end", "remove one of them")),
+    };
+    Ok(WordsConfig { distinct: distinct as u32, exponent, words_per_line, seed, end })
+}
+
+impl WordsConfig {
+    fn maker(&self, zipf: &Arc<Zipf>, subtask: SubtaskIndex, parallelism: Parallelism) -> WordsMaker {
+        let share = |whole: u64| {
+            let (count, index) = (u64::from(parallelism.get()), u64::from(subtask.0));
+            whole / count + u64::from(index < whole % count)
+        };
+        let (lines_left, bytes_left) = match self.end {
+            WordsEnd::Never => (u64::MAX, u64::MAX),
+            WordsEnd::Lines(lines) => (share(lines), u64::MAX),
+            WordsEnd::Bytes(bytes) => (u64::MAX, share(bytes)),
+        };
+        WordsMaker {
+            zipf: Arc::clone(zipf),
+            random: Random::for_subtask(self.seed, subtask.0, parallelism.get()),
+            words_per_line: self.words_per_line,
+            lines_left,
+            bytes_left,
+        }
+    }
+}
+
+/// One subtask of a generator.
+#[derive(Debug)]
+pub(super) struct GeneratorReader {
+    maker: Maker,
+    pace: Option<Pace>,
+    made: u64,
+    bytes: u64,
+    line: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Maker {
+    Words(WordsMaker),
+    Numbers { next: Option<u64>, to: u64, step: u64 },
+}
+
+#[derive(Debug)]
+struct WordsMaker {
+    zipf: Arc<Zipf>,
+    random: Random,
+    words_per_line: Option<usize>,
+    lines_left: u64,
+    bytes_left: u64,
+}
+
+impl GeneratorReader {
+    pub(super) fn progress(&self) -> SourceProgress {
+        SourceProgress { bytes_read: self.bytes, records_skipped: 0 }
+    }
+
+    pub(super) async fn next(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
+        loop {
+            if self.maker.is_done() {
+                return Ok(SourceStatus::End);
+            }
+            if limit.reached(out) {
+                return Ok(SourceStatus::More);
+            }
+            let due = match &mut self.pace {
+                None => u64::MAX,
+                Some(pace) => match pace.due(self.made) {
+                    Ok(due) => due,
+                    Err(_) if !out.is_empty() => return Ok(SourceStatus::More),
+                    Err(wait) => {
+                        // Nothing has been made yet that dropping this future could lose.
+                        tokio::time::sleep(wait).await;
+                        continue;
+                    }
+                },
+            };
+            let mut made = 0;
+            while made < due && !limit.reached(out) && self.make(out) {
+                made += 1;
+            }
+        }
+    }
+
+    /// Appends the next record, if there is one.
+    #[inline]
+    fn make(&mut self, out: &mut BatchBuilder) -> bool {
+        self.line.clear();
+        let made = match &mut self.maker {
+            Maker::Words(words) => words.make(self.made, &mut self.line),
+            Maker::Numbers { next, to, step } => next.take_if(|next| *next <= *to).map(|number| {
+                self.line.extend_from_slice(&number.to_le_bytes());
+                *next = number.checked_add(*step);
+                size_of::<u64>() as u64
+            }),
+        };
+        let Some(bytes) = made else { return false };
+        self.made += 1;
+        self.bytes += bytes;
+        // The longest line fits into a row.
+        out.push(None, &self.line, NO_TIMESTAMP).is_ok()
+    }
+}
+
+impl Maker {
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Words(words) => words.lines_left == 0 || words.bytes_left == 0,
+            Self::Numbers { next, to, .. } => next.is_none_or(|next| next > *to),
+        }
+    }
+}
+
+impl WordsMaker {
+    /// Makes line `number`, from 0, without its newline, and gives its bytes with it.
+    fn make(&mut self, number: u64, line: &mut Vec<u8>) -> Option<u64> {
+        if self.lines_left == 0 || self.bytes_left == 0 {
+            return None;
+        }
+        push_line(line, number, self.words_per_line.unwrap_or_else(|| words_in_line(number)), &self.zipf, &mut self.random, 0..0);
+        self.lines_left -= 1;
+        let bytes = line.len() as u64 + 1;
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        Some(bytes)
+    }
+}
+
+/// Keeps records to a rate: record `n` is due `n / rate` seconds after the first.
+struct Pace {
+    clock: SharedClock,
+    /// Records a second of this subtask.
+    rate: f64,
+    start_ns: Option<u64>,
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pace").field("rate", &self.rate).finish_non_exhaustive()
+    }
+}
+
+impl Pace {
+    /// How many records are due when `made` are made, or how long to wait for the next.
+    fn due(&mut self, made: u64) -> Result<u64, Duration> {
+        let now = self.clock.monotonic_ns();
+        let start = *self.start_ns.get_or_insert(now);
+        let elapsed = Duration::from_nanos(now.saturating_sub(start)).as_secs_f64();
+        let due = (elapsed * self.rate) as u64 + 1;
+        if due > made {
+            return Ok(due - made);
+        }
+        let wait = Duration::try_from_secs_f64(made as f64 / self.rate - elapsed).unwrap_or(WAIT_MAX);
+        Err(wait.clamp(WAIT_MIN, WAIT_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! What a plugin says of itself, independent of any version of the contract.
+
+use crate::codec::Codec;
+
+/// A plugin's functions and who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginDescription {
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's own version.
+    pub version: String,
+    /// Language and SDK, for messages.
+    pub sdk: String,
+    /// Everything that a job file can name as `function`.
+    pub functions: Vec<FunctionDescription>,
+}
+
+impl PluginDescription {
+    /// The function called `name`.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<&FunctionDescription> {
+        self.functions.iter().find(|function| function.name == name)
+    }
+}
+
+/// One function of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDescription {
+    /// The name in the job file.
+    pub name: String,
+    /// One sentence for a person.
+    pub doc: String,
+    /// Whether its input is exchanged by key.
+    pub kind: FunctionKind,
+    /// Input ports, in order.
+    pub inputs: Vec<Port>,
+    /// Output ports: the main output, then side outputs.
+    pub outputs: Vec<Port>,
+    /// Its states; state `i` of the contract is item `i`.
+    pub states: Vec<StateDescriptor>,
+}
+
+/// Whether a function has keyed state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// Sees records only.
+    Stateless,
+    /// Has state and timers per key; its input is exchanged by key.
+    Keyed,
+}
+
+/// Where records enter or leave a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The port's name; `UID.name` in a job file.
+    pub name: String,
+    /// How keys are to be read.
+    pub key: Codec,
+    /// How values are to be read.
+    pub value: Codec,
+}
+
+/// One state of a keyed function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDescriptor {
+    /// The state's name: with UID and key its address for ever.
+    pub name: String,
+    /// Its shape.
+    pub kind: StateKind,
+    /// How values are to be read.
+    pub value: Codec,
+    /// The version of the value's layout.
+    pub schema_version: u32,
+    /// Milliseconds after the last write at which an entry expires; 0: never.
+    pub ttl_ms: u64,
+}
+
+/// The shape of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKind {
+    /// One value a key.
+    Value,
+    /// A list a key: its items are sub-keys in order.
+    List,
+    /// A map a key: its entries are sub-keys.
+    Map,
+}

@@ -1,0 +1,178 @@
+//! The tables `[job]` and `[plugins.NAME]`, and what all tables share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::graph::PluginSpec;
+use crate::id::Parallelism;
+use crate::section::{Section, Value, ValueKind, did_you_mean};
+
+use super::document::Table;
+use super::{NAMED_TABLES, TABLES, later};
+
+/// What one instance of a plugin may take when the job file says nothing.
+const DEFAULT_MEMORY_BYTES_MAX: u64 = 256 << 20;
+/// How long one call may take when the job file says nothing.
+const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A parallelism and the line that says it.
+pub(super) type ParallelismAt = (Parallelism, usize);
+
+/// What `[job]` says.
+pub(super) struct Job {
+    pub(super) name: String,
+    pub(super) parallelism: Option<ParallelismAt>,
+    pub(super) max_parallelism: Option<Parallelism>,
+    /// The table without its keys, for errors.
+    pub(super) section: Section,
+}
+
+/// Checks that the file has only tables that this version reads, and that each is laid out as `[job]` or `[sources.NAME]`.
+pub(super) fn check_layout(root: &Table, file: &str) -> Result<()> {
+    let mut tables: Vec<_> = root.iter().collect();
+    tables.sort_by_key(|(_, value)| value.line);
+    for (name, value) in tables {
+        let what = format!("{file}:{}: [{name}]", value.line);
+        if let Some(lacking) = later::table(name) {
+            let instead = if name == "flink" { "; `-D` takes parallelism.default, pipeline.max-parallelism and pipeline.name" } else { "" };
+            return Err(later::not_yet(what, lacking, format!("remove the table [{name}]{instead}")));
+        }
+        let is_known = TABLES.contains(&name.as_str());
+        match &value.kind {
+            ValueKind::Table(entries) if NAMED_TABLES.contains(&name.as_str()) => check_named(name, entries, file)?,
+            ValueKind::Table(_) if is_known => {}
+            ValueKind::Table(_) => return Err(Error::usage(what, format!("there is no table [{name}]"), did_you_mean(name, TABLES))),
+            _ if is_known => {
+                let remedy = format!("write the header as {}, in single brackets", example_header(name));
+                return Err(Error::usage(what, format!("it is {}, not a table", value.type_name()), remedy));
+            }
+            _ => {
+                let what = format!("{file}:{}: {name}", value.line);
+                return Err(Error::usage(what, "the key stands outside of every table", "move it below its table's header, such as [job]"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A header of a table, or of one of the tables that are called `table.NAME`.
+fn example_header(table: &str) -> &'static str {
+    match table {
+        "job" => "[job]",
+        "plugins" => "[plugins.word-count]",
+        "sources" => "[sources.lines]",
+        "operators" => "[operators.count]",
+        _ => "[sinks.out]",
+    }
+}
+
+/// Checks that everything in `[sources]` is a table `[sources.NAME]`.
+fn check_named(table: &str, entries: &Table, file: &str) -> Result<()> {
+    let stray = entries.iter().filter(|(_, value)| !matches!(value.kind, ValueKind::Table(_))).min_by_key(|(_, value)| value.line);
+    match stray {
+        None => Ok(()),
+        Some((key, value)) => Err(Error::usage(
+            format!("{file}:{}: [{table}] {key}", value.line),
+            format!("each of the {table} has a table with its own name, and this key is in none"),
+            format!("write the header as {}", example_header(table)),
+        )),
+    }
+}
+
+/// The tables in `root` called `table.NAME`, in the order of the file.
+pub(super) fn named(root: &mut Table, table: &str, file: &Arc<str>) -> Vec<(String, Section)> {
+    let Some(Value { kind: ValueKind::Table(entries), .. }) = root.remove(table) else { return Vec::new() };
+    let sections = entries.into_iter().filter_map(|(name, value)| match value.kind {
+        ValueKind::Table(entries) => {
+            let section = Section::new(Arc::clone(file), format!("{table}.{name}"), value.line, entries);
+            Some((name, section))
+        }
+        _ => None,
+    });
+    let mut sections: Vec<_> = sections.collect();
+    sections.sort_by_key(|(_, section)| section.line());
+    sections
+}
+
+/// The same table without keys: what is left to make errors with when the keys are gone.
+pub(super) fn without_keys(section: &Section) -> Section {
+    Section::new(Arc::clone(section.file()), section.name(), section.line(), BTreeMap::new())
+}
+
+/// Reads `[job]`.
+pub(super) fn job(root: &mut Table, file: &Arc<str>) -> Result<Job> {
+    let Some(Value { line, kind: ValueKind::Table(entries) }) = root.remove("job") else {
+        return Err(Error::usage(file.to_string(), "there is no table [job]", "add the lines `[job]` and `name = \"my-job\"` at its top"));
+    };
+    let mut section = Section::new(Arc::clone(file), "job", line, entries);
+    section.know(&["name", "parallelism", "max-parallelism"]);
+    let parallelism = take_parallelism(&mut section, "parallelism")?;
+    let max_parallelism = take_parallelism(&mut section, "max-parallelism")?;
+    let (name, name_line) = section.require_string("name", "\"my-job\"")?;
+    let place = without_keys(&section);
+    section.finish()?;
+    if name.trim().is_empty() {
+        return Err(place.key_error(name_line, "name", "it is empty", "give the job a name, such as `name = \"my-job\"`"));
+    }
+    Ok(Job { name, parallelism, max_parallelism: max_parallelism.map(|(groups, _)| groups), section: place })
+}
+
+/// Takes a number of subtasks.
+pub(super) fn take_parallelism(section: &mut Section, key: &'static str) -> Result<Option<ParallelismAt>> {
+    let Some(Value { line, kind }) = section.take(key) else { return Ok(None) };
+    let number = match &kind {
+        ValueKind::Integer(number) => Some(*number),
+        ValueKind::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let parallelism = number.and_then(|number| u32::try_from(number).ok()).and_then(Parallelism::new);
+    let why = match number {
+        Some(number) => format!("{number} is not in 1 to {}", Parallelism::MAX),
+        None => "it is not a whole number".to_owned(),
+    };
+    match parallelism {
+        Some(parallelism) => Ok(Some((parallelism, line))),
+        None => Err(section.key_error(line, key, why, format!("write a whole number from 1 to {}, such as `{key} = 2`", Parallelism::MAX))),
+    }
+}
+
+/// Reads every `[plugins.NAME]`; paths are made relative to `base`.
+pub(super) fn plugins(root: &mut Table, file: &Arc<str>, base: &Path) -> Result<BTreeMap<String, PluginSpec>> {
+    let sections = named(root, "plugins", file).into_iter();
+    sections.map(|(name, section)| plugin(&name, section, base).map(|plugin| (name, plugin))).collect()
+}
+
+fn plugin(name: &str, mut section: Section, base: &Path) -> Result<PluginSpec> {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        return Err(section.error(format!("`{name}` can't name a plugin"), "use letters, digits, `_` and `-`, such as [plugins.word-count]"));
+    }
+    if let Some((key, line)) = later::CAPABILITIES.iter().find_map(|key| Some((key, section.line_of(key)?))) {
+        let what = section.key_place(line, key);
+        return Err(later::not_yet(what, "grant capabilities to plugins", format!("remove `{key}`: every plugin runs without")));
+    }
+    section.know(&["path", "memory", "call-timeout"]);
+    let memory = section.take_size("memory")?;
+    let call_timeout = section.take_duration("call-timeout")?;
+    let (path, path_line) = section.require_string("path", "\"plugins/word_count.wasm\"")?;
+    let place = without_keys(&section);
+    let line = section.line();
+    section.finish()?;
+    if path.trim().is_empty() {
+        return Err(place.key_error(path_line, "path", "it is empty", "name the plugin's .wasm file"));
+    }
+    if let Some((0, line)) = memory {
+        return Err(place.key_error(line, "memory", "no plugin can run without memory", "write a size above 0, such as \"64MiB\""));
+    }
+    if let Some((Duration::ZERO, line)) = call_timeout {
+        return Err(place.key_error(line, "call-timeout", "no call can end in no time", "write a duration above 0, such as \"5s\""));
+    }
+    Ok(PluginSpec {
+        line,
+        path: base.join(path),
+        memory_bytes_max: memory.map_or(DEFAULT_MEMORY_BYTES_MAX, |(bytes, _)| bytes),
+        call_timeout: call_timeout.map_or(DEFAULT_CALL_TIMEOUT, |(timeout, _)| timeout),
+    })
+}

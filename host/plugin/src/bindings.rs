@@ -1,0 +1,3 @@
+//! The contract as Rust types, a module per version.
+
+pub(crate) mod v0_1;

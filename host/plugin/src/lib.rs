@@ -1,0 +1,22 @@
+//! Plugins: a WebAssembly component is loaded, checked, limited, and called one batch at a time, each call a transaction.
+//!
+//! Nothing here knows jobs, tasks, checkpoints or connectors: another engine could be the caller.
+
+mod bindings;
+mod compile_cache;
+pub mod engine;
+pub mod error;
+mod guest;
+mod instance;
+mod limits;
+pub mod load;
+mod services;
+pub mod transaction;
+
+pub use engine::{EngineOptions, PluginEngine};
+pub use error::{Breakage, CallError};
+pub use guest::{Call, CallContext, Guest, Subtask, Work};
+pub use limits::InstanceLimits;
+pub use load::{Plugin, encode_component};
+pub use services::{OutputPort, Services};
+pub use transaction::{DeadLetter, Identity, OperatorSubtask, Outputs, TransactionCounts};

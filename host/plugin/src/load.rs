@@ -1,0 +1,229 @@
+//! From a file to a plugin that can be instantiated: encode, check, compile, describe.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre};
+use weir_model::Result;
+use weir_model::describe::PluginDescription;
+use weir_model::id::PluginDigest;
+
+use crate::bindings::v0_1;
+use crate::engine::PluginEngine;
+use crate::error::LoadError;
+use crate::instance::{self, HostData};
+use crate::limits::InstanceLimits;
+
+/// A plugin that has passed every check that doesn't need a job.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(crate) engine: PluginEngine,
+    pub(crate) pre: InstancePre<HostData>,
+    pub(crate) digest: PluginDigest,
+    description: Arc<PluginDescription>,
+    imports: Arc<[String]>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("digest", &self.digest).field("description", &self.description).finish_non_exhaustive()
+    }
+}
+
+/// Files larger than this aren't plugins. Python's components have 20 MB.
+const FILE_BYTES_MAX: u64 = 512 << 20;
+
+impl Plugin {
+    /// Loads the plugin in the file `path`: a component, or a core module that carries a contract.
+    ///
+    /// # Errors
+    /// Everything that makes a file unusable, in three parts.
+    pub fn load(engine: &PluginEngine, path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let unreadable = |error: std::io::Error| LoadError::Unreadable(format!("the file can't be read: {error}")).explain(&name);
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if metadata.len() > FILE_BYTES_MAX {
+            return Err(LoadError::Unreadable(format!("the file has {} bytes; the most is {FILE_BYTES_MAX}", metadata.len())).explain(&name));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        Self::from_bytes(engine, &name, &bytes)
+    }
+
+    /// Loads a plugin from the bytes of such a file; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(engine: &PluginEngine, name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::check(engine, bytes).map_err(|error| error.explain(name))
+    }
+
+    fn check(engine: &PluginEngine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let digest = PluginDigest(Sha256::digest(bytes).into());
+        let component = compile(engine, &digest, bytes)?;
+        let imports = check_world(engine, &component)?;
+        let linker = &engine.inner.linker;
+        let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::Shape(format!("an import differs from the contract: {error:#}")))?;
+        let description = instance::describe(engine, &pre, &InstanceLimits::default())?;
+        check_description(&description)?;
+        Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into() })
+    }
+
+    /// The SHA-256 of the file's bytes: which code this is.
+    #[must_use]
+    pub fn digest(&self) -> PluginDigest {
+        self.digest
+    }
+
+    /// What the plugin says of itself.
+    #[must_use]
+    pub fn description(&self) -> &PluginDescription {
+        &self.description
+    }
+
+    /// The host interfaces that it uses, with their versions.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+}
+
+/// The contract's version, for messages.
+pub const CONTRACT: &str = v0_1::OPERATOR;
+
+fn compile(engine: &PluginEngine, digest: &PluginDigest, bytes: &[u8]) -> Result<Component, LoadError> {
+    let wasmtime = &engine.inner.engine;
+    if let Some(compiled) = engine.inner.cache.as_ref().and_then(|cache| cache.read(digest)) {
+        // SAFETY: the bytes were serialized by this engine's version and settings (they are part of the file's name, and the engine
+        // checks them again), only this user can write the file, and its checksum holds.
+        #[expect(unsafe_code, reason = "running what was compiled before is the point of the cache; see SAFETY")]
+        let loaded = unsafe { Component::deserialize(wasmtime, &compiled) };
+        match loaded {
+            Ok(component) => return Ok(component),
+            Err(error) => tracing::warn!("a compiled plugin in the cache can't be used and is compiled again: {error:#}"),
+        }
+    }
+    let encoded;
+    let component_bytes = match kind_of(bytes)? {
+        WasmKind::Component => bytes,
+        WasmKind::CoreModule => {
+            encoded = encode_module(bytes)?;
+            &encoded
+        }
+    };
+    let component = Component::from_binary(wasmtime, component_bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    if let (Some(cache), Ok(compiled)) = (&engine.inner.cache, component.serialize()) {
+        cache.write(digest, &compiled);
+    }
+    Ok(component)
+}
+
+enum WasmKind {
+    Component,
+    CoreModule,
+}
+
+fn kind_of(bytes: &[u8]) -> Result<WasmKind, LoadError> {
+    let head = bytes.first_chunk::<8>().filter(|head| head.starts_with(b"\0asm")).ok_or(LoadError::NotWasm)?;
+    match head {
+        [_, _, _, _, 1, 0, 0, 0] => Ok(WasmKind::CoreModule),
+        [_, _, _, _, 13, 0, 1, 0] => Ok(WasmKind::Component),
+        [.., a, b, c, d] => Err(LoadError::Invalid(format!("it has the unknown WebAssembly version {a:02x}{b:02x}{c:02x}{d:02x}"))),
+    }
+}
+
+/// Makes a component of a core module that carries wit-bindgen's metadata; a component is given back as it is.
+///
+/// # Errors
+/// When the bytes are neither.
+pub fn encode_component(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let encoded = kind_of(bytes).and_then(|kind| match kind {
+        WasmKind::Component => Ok(bytes.to_vec()),
+        WasmKind::CoreModule => encode_module(bytes),
+    });
+    encoded.map_err(|error| error.explain(name))
+}
+
+fn encode_module(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let mut encoder = wit_component::ComponentEncoder::default().validate(true);
+    encoder = encoder.module(bytes).map_err(|error| LoadError::NoContract(format!("{error:#}")))?;
+    encoder.encode().map_err(|error| LoadError::NoContract(format!("{error:#}")))
+}
+
+/// Checks what the component imports and exports by name; gives its imports. Whether the types fit is checked where they are linked.
+fn check_world(engine: &PluginEngine, component: &Component) -> Result<Vec<String>, LoadError> {
+    let wasmtime = &engine.inner.engine;
+    let component_type = component.component_type();
+    let mut imports = Vec::new();
+    for (name, import) in component_type.imports(wasmtime) {
+        match name {
+            v0_1::OUTPUT | v0_1::STATE | v0_1::LOG | v0_1::TYPES => imports.push(name.to_owned()),
+            v0_1::TIMERS => return Err(LoadError::Timers(name.to_owned())),
+            other => {
+                check_version(other)?;
+                // Types alone (an interface without functions) ask for nothing.
+                let asks = match import.ty {
+                    ComponentItem::ComponentInstance(instance) => {
+                        instance.exports(wasmtime).any(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+                    }
+                    ComponentItem::Type(_) => false,
+                    _ => true,
+                };
+                if asks {
+                    return Err(LoadError::ForbiddenImport(other.to_owned()));
+                }
+            }
+        }
+    }
+    let exports: Vec<_> = component_type.exports(wasmtime).map(|(name, _)| name.to_owned()).collect();
+    if !exports.iter().any(|name| name == v0_1::OPERATOR) {
+        exports.iter().try_for_each(|name| check_version(name))?;
+        return Err(LoadError::OtherWorld(v0_1::OPERATOR));
+    }
+    Ok(imports)
+}
+
+/// Refuses one of weir's own interfaces in a version that this host doesn't know.
+fn check_version(name: &str) -> Result<(), LoadError> {
+    let known = [v0_1::OUTPUT, v0_1::STATE, v0_1::LOG, v0_1::TYPES, v0_1::TIMERS, v0_1::OPERATOR];
+    let interface = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+    match known.into_iter().find(|known| interface(known) == interface(name)) {
+        Some(known) if known != name => Err(LoadError::UnknownVersion { found: name.to_owned(), known }),
+        _ => Ok(()),
+    }
+}
+
+/// Holds what the plugin says of itself against what a job needs to rely on.
+fn check_description(description: &PluginDescription) -> Result<(), LoadError> {
+    let wrong = |why: String| Err(LoadError::Describe(why));
+    if description.functions.is_empty() {
+        return wrong("lists no function".to_owned());
+    }
+    for (at, function) in description.functions.iter().enumerate() {
+        let name = &function.name;
+        if name.is_empty() {
+            return wrong(format!("lists function {at} without a name"));
+        }
+        if description.functions.iter().take(at).any(|other| other.name == *name) {
+            return wrong(format!("lists the function `{name}` twice"));
+        }
+        if function.inputs.is_empty() {
+            return wrong(format!("gives `{name}` no input"));
+        }
+        for (at, state) in function.states.iter().enumerate() {
+            if state.name.is_empty() || function.states.iter().take(at).any(|other| other.name == state.name) {
+                return wrong(format!("gives `{name}` two states with the name `{}`, or one without a name", state.name));
+            }
+            if state.ttl_ms > 0 {
+                return wrong(format!("gives the state `{}` of `{name}` a time to live, which is not supported yet", state.name));
+            }
+        }
+        for (at, port) in function.outputs.iter().enumerate() {
+            if function.outputs.iter().take(at).any(|other| other.name == port.name) {
+                return wrong(format!("gives `{name}` two outputs with the name `{}`", port.name));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Keyed state in memory: one entry a key, found once a batch and then addressed by its slot.
+
+use weir_model::describe::{StateDescriptor, StateKind};
+use weir_model::rows::Batch;
+
+use crate::index::{EntryId, KeyIndex, Probe};
+use crate::small_bytes::SmallBytes;
+use crate::staged::{Staged, StateError};
+use crate::sub_keys::SubKeys;
+
+/// A key and the value of the function's first value state: 64 bytes, so that counting a word touches one cache line.
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    key: SmallBytes,
+    /// Its slot in the batch at hand; true only if the table says the same of that slot.
+    slot: u32,
+    first: Option<SmallBytes>,
+}
+
+/// Where a state's data lies, by the state's number.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In the entry itself.
+    First,
+    /// In a column of its own.
+    Column(usize),
+    /// Among the maps and lists.
+    SubKeys(usize),
+}
+
+/// The state of all keys of one subtask.
+#[derive(Debug)]
+pub struct KeyedState {
+    places: Vec<Place>,
+    index: KeyIndex,
+    entries: Vec<Entry>,
+    free: Vec<EntryId>,
+    columns: Vec<Vec<Option<SmallBytes>>>,
+    sub_keys: Vec<SubKeys>,
+}
+
+/// The distinct keys of one batch, numbered in order of appearance.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    entries: Vec<EntryId>,
+    created: Vec<EntryId>,
+}
+
+impl KeyTable {
+    /// The number of distinct keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no key has been numbered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn entry(&self, slot: u32) -> Result<EntryId, StateError> {
+        self.entries.get(slot as usize).copied().ok_or(StateError::UnknownSlot { slot, slots: self.entries.len() })
+    }
+}
+
+/// How many keys are looked up side by side: enough to hide a cache miss, few enough to stay in registers and L1.
+const WINDOW: usize = 32;
+
+impl KeyedState {
+    /// Empty state for a function with these states. `seed` keeps chosen keys from colliding in the table; results don't depend on it.
+    #[must_use]
+    pub fn new(descriptors: &[StateDescriptor], seed: u64) -> Self {
+        let (mut values, mut sub_keys) = (0, 0);
+        let mut place = |kind| {
+            let (place, count) = match kind {
+                StateKind::Value if values == 0 => (Place::First, &mut values),
+                StateKind::Value => (Place::Column(values - 1), &mut values),
+                StateKind::List | StateKind::Map => (Place::SubKeys(sub_keys), &mut sub_keys),
+            };
+            *count += 1;
+            place
+        };
+        let places: Vec<_> = descriptors.iter().map(|descriptor| place(descriptor.kind)).collect();
+        Self {
+            places,
+            index: KeyIndex::new(seed),
+            entries: Vec::new(),
+            free: Vec::new(),
+            columns: std::iter::repeat_with(Vec::new).take(usize::saturating_sub(values, 1)).collect(),
+            sub_keys: std::iter::repeat_with(SubKeys::default).take(sub_keys).collect(),
+        }
+    }
+
+    /// The number of keys that have any state.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether no key has any state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Numbers the distinct keys of `batch`, which carries the hashes of its keys, into `table`, and each record's key into `slots`.
+    ///
+    /// A key that is new gets an entry at once; [`Self::apply`] or [`Self::discard`] takes it away again if nothing was put.
+    pub fn number(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) {
+        debug_assert_eq!(batch.hashes().len(), batch.len(), "a keyed operator's input was hashed by the exchange");
+        slots.clear();
+        table.entries.clear();
+        table.created.clear();
+        slots.reserve(batch.len());
+        self.index.reserve(batch.len());
+        let mut rows = batch.iter();
+        for hashes in batch.hashes().chunks(WINDOW) {
+            let mut looks: [Option<(Probe, Option<EntryId>)>; WINDOW] = [None; WINDOW];
+            // Three passes, so that the cache misses of a window overlap: the index, then the entries, then the work.
+            for (look, hash) in looks.iter_mut().zip(hashes) {
+                let probe = self.index.probe(*hash);
+                *look = Some((probe, self.index.first_candidate(probe)));
+            }
+            for (look, hash) in looks.iter_mut().zip(hashes) {
+                if let Some((_, candidate)) = look {
+                    *candidate = candidate.filter(|id| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == *hash));
+                }
+            }
+            for ((look, hash), row) in looks.iter().zip(hashes).zip(&mut rows) {
+                let key = row.key.unwrap_or_default();
+                let Some((probe, candidate)) = *look else { continue };
+                let id = match candidate.filter(|id| self.entries.get(id.as_usize()).is_some_and(|entry| *entry.key == *key)) {
+                    Some(id) => id,
+                    None => self.find_or_create(probe, *hash, key, table),
+                };
+                let slot = self.slot_of(id, table);
+                slots.push(slot);
+            }
+        }
+    }
+
+    /// The slot of an entry in the batch at hand, a new one if it has none yet.
+    #[inline]
+    fn slot_of(&mut self, id: EntryId, table: &mut KeyTable) -> u32 {
+        let Some(entry) = self.entries.get_mut(id.as_usize()) else { return 0 };
+        // A sparse set (Briggs and Torczon 1993): an old slot number is recognised because the table has another entry there.
+        if table.entries.get(entry.slot as usize) != Some(&id) {
+            entry.slot = table.entries.len() as u32;
+            table.entries.push(id);
+        }
+        entry.slot
+    }
+
+    fn find_or_create(&mut self, probe: Probe, hash: u64, key: &[u8], table: &mut KeyTable) -> EntryId {
+        let is_it = |id: EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == hash && *entry.key == *key);
+        if let Some(id) = self.index.find(probe, is_it) {
+            return id;
+        }
+        let entry = Entry { hash, key: key.into(), slot: u32::MAX, first: None };
+        let free = self.free.pop();
+        let id = match free.and_then(|id| self.entries.get_mut(id.as_usize()).map(|slot| (id, slot))) {
+            Some((id, slot)) => {
+                *slot = entry;
+                id
+            }
+            None => {
+                // 2^32 entries of 64 bytes are more memory than one subtask can have; a key group moves long before.
+                let id = EntryId(self.entries.len() as u32);
+                self.entries.push(entry);
+                self.columns.iter_mut().for_each(|column| column.push(None));
+                id
+            }
+        };
+        self.index.insert(probe, id);
+        table.created.push(id);
+        id
+    }
+
+    /// Appends the current value of value state `state` for each slot of `table`: its length ([`crate::MISSING`]: none) and its bytes.
+    ///
+    /// A map or list state has no such values: nothing is appended.
+    pub fn values(&self, table: &KeyTable, state: usize, lengths: &mut Vec<u32>, data: &mut Vec<u8>) {
+        let mut push = |value: Option<&SmallBytes>| match value {
+            None => lengths.push(crate::MISSING),
+            Some(value) => {
+                lengths.push(value.len() as u32);
+                data.extend_from_slice(value);
+            }
+        };
+        match self.places.get(state) {
+            Some(Place::First) => table.entries.iter().for_each(|id| push(self.entries.get(id.as_usize()).and_then(|entry| entry.first.as_ref()))),
+            Some(Place::Column(column)) => {
+                let column = self.columns.get(*column);
+                table.entries.iter().for_each(|id| push(column.and_then(|column| column.get(id.as_usize())?.as_ref())));
+            }
+            Some(Place::SubKeys(_)) | None => {}
+        }
+    }
+
+    /// Makes what a call staged over `table` the state.
+    pub fn apply(&mut self, table: &KeyTable, staged: Staged) {
+        let mut deleted: Vec<EntryId> = Vec::new();
+        for put in staged.puts {
+            let place = self.places.get(put.state as usize).copied();
+            for (slot, value) in put.slots.iter().zip(put.values.iter()) {
+                let Ok(id) = table.entry(*slot) else { continue };
+                let cell = match place {
+                    Some(Place::First) => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
+                    Some(Place::Column(column)) => self.columns.get_mut(column).and_then(|column| column.get_mut(id.as_usize())),
+                    Some(Place::SubKeys(_)) | None => None,
+                };
+                if let Some(cell) = cell {
+                    *cell = value.map(SmallBytes::from);
+                }
+                if value.is_none() {
+                    deleted.push(id);
+                }
+            }
+        }
+        for ((state, slot), changes) in staged.subs {
+            let (Ok(id), Some(Place::SubKeys(place))) = (table.entry(slot), self.places.get(state as usize)) else { continue };
+            let Some(sub_keys) = self.sub_keys.get_mut(*place) else { continue };
+            if changes.cleared {
+                sub_keys.clear(id);
+            }
+            for (sub_key, value) in &changes.puts {
+                sub_keys.put(id, sub_key, value.as_deref());
+            }
+            deleted.push(id);
+        }
+        self.remove_vacant(table.created.iter().chain(&deleted));
+    }
+
+    /// Forgets the keys that [`Self::number`] met for the first time, because the call that would have used them failed.
+    pub fn discard(&mut self, table: &KeyTable) {
+        self.remove_vacant(table.created.iter());
+    }
+
+    fn remove_vacant<'a>(&mut self, ids: impl Iterator<Item = &'a EntryId>) {
+        for id in ids.copied() {
+            let at = id.as_usize();
+            let vacant = self.entries.get(at).is_some_and(|entry| entry.first.is_none())
+                && self.columns.iter().all(|column| column.get(at).is_none_or(Option::is_none))
+                && self.sub_keys.iter().all(|sub_keys| sub_keys.is_empty(id));
+            // A freed entry is vacant too; its slot number tells it apart, so that no entry is freed twice.
+            let Some(entry) = self.entries.get_mut(at).filter(|entry| vacant && entry.slot != FREED) else { continue };
+            entry.slot = FREED;
+            entry.key = SmallBytes::from(&[][..]);
+            let probe = self.index.probe(entry.hash);
+            self.index.remove(probe, id);
+            self.free.push(id);
+        }
+    }
+
+    /// The kind of data that state `state` holds.
+    pub(crate) fn is_value(&self, state: u32) -> Option<bool> {
+        self.places.get(state as usize).map(|place| !matches!(place, Place::SubKeys(_)))
+    }
+
+    pub(crate) fn state_count(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(crate) fn sub_keys(&self, state: u32) -> Option<&SubKeys> {
+        match self.places.get(state as usize) {
+            Some(Place::SubKeys(place)) => self.sub_keys.get(*place),
+            _ => None,
+        }
+    }
+}
+
+/// The slot number of an entry on the free list.
+const FREED: u32 = u32::MAX - 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The options of a benchmark.
+
+use std::path::PathBuf;
+
+/// Options that every benchmark takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Arguments {
+    /// Bytes of input.
+    pub(crate) bytes: u64,
+    /// Counted runs of each variant; one more of each warms up.
+    pub(crate) runs: usize,
+    /// Print one JSON object instead of text.
+    pub(crate) json: bool,
+    /// Append the JSON object to this file.
+    pub(crate) record: Option<PathBuf>,
+    /// The folder in which the Java twin was set up.
+    pub(crate) flink: Option<PathBuf>,
+    /// Leave out all but the first case.
+    pub(crate) quick: bool,
+}
+
+pub(crate) const USAGE: &str = "options: [--bytes N] [--runs N] [--quick] [--json] [--record FILE] [--flink DIR]";
+
+impl Arguments {
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut arguments = Self { bytes: 200_000_000, runs: 5, json: false, record: None, flink: None, quick: false };
+        let mut words = words.iter().copied();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value; {USAGE}"));
+            let number = |text: &str| {
+                text.replace('_', "").parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| format!("{word} {text}: write a number above 0"))
+            };
+            match word {
+                "--bytes" => arguments.bytes = number(value()?)?,
+                "--runs" => arguments.runs = usize::try_from(number(value()?)?).map_err(|error| error.to_string())?,
+                "--record" => arguments.record = Some(value()?.into()),
+                "--flink" => arguments.flink = Some(value()?.into()),
+                "--json" => arguments.json = true,
+                "--quick" => arguments.quick = true,
+                _ => return Err(format!("there is no option {word}; {USAGE}")),
+            }
+        }
+        Ok(arguments)
+    }
+}

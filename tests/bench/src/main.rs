@@ -1,0 +1,30 @@
+//! `weir-bench`: whole jobs against what the same work costs without weir, in interleaved runs of CPU time.
+
+mod arguments;
+mod bare;
+mod figure;
+mod job;
+mod native;
+mod run;
+mod usage;
+mod word_count;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.split_first() {
+        Some((&"word-count", rest)) => word_count::bench(rest),
+        Some((&"run-one", rest)) => run::run_one(rest),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there is: word-count")),
+        None => Err("name a benchmark: word-count".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            usage::tell(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
