@@ -1,5 +1,14 @@
 //! A plugin may trap, loop, allocate, recurse and lie: the host names it, keeps within its limits, and goes on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what went wrong by panicking"
+)]
+
 use weir_model::Error;
 use weir_model::graph::OnError;
 use weir_tests::operator::{faulty, run, start};

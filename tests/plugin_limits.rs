@@ -1,5 +1,14 @@
 //! Deadlines and memory limits, measured: alone in its process, so that nothing else is counted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what went wrong by panicking"
+)]
+
 use std::time::Instant;
 
 use weir_model::graph::OnError;

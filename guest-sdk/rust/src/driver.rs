@@ -74,7 +74,12 @@ impl<E: Each> Operator for Stateless<E> {
             for (i, row) in Rows::new(call.records).enumerate() {
                 let row = row.map_err(refuse_call)?;
                 out.at(&row);
-                each.each(&row, out).and_then(|()| shared.check()).map_err(|error| refuse(i, error))?;
+                if let Err(error) = each.each(&row, out) {
+                    return Err(refuse(i, error));
+                }
+                if let Err(error) = shared.check() {
+                    return Err(refuse(i, error));
+                }
             }
             out.flush();
             Ok(())
@@ -129,8 +134,16 @@ impl<T: KeyedProcess> Keyed<T> {
             shared.slot.set(slot);
             out.at(&row);
             ctx.timestamp = row.timestamp;
-            let result = <T::In as Codec>::decode(row.value).and_then(|value| operator.process(<T::Key as Codec>::lend(key), value, ctx, out));
-            result.and_then(|()| shared.check()).map_err(|error| refuse(i, error))?;
+            let value = match <T::In as Codec>::decode(row.value) {
+                Ok(value) => value,
+                Err(error) => return Err(refuse(i, error)),
+            };
+            if let Err(error) = operator.process(<T::Key as Codec>::lend(key), value, ctx, out) {
+                return Err(refuse(i, error));
+            }
+            if let Err(error) = shared.check() {
+                return Err(refuse(i, error));
+            }
         }
         Ok(())
     }

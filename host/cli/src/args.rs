@@ -31,7 +31,7 @@ pub(crate) struct Global {
     /// Log more: -v from info up, -vv from debug up; without it warnings, and what plugins log from info up
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How log lines on standard error look
+    /// How log lines on standard error look: for a person, or a JSON object each
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
     /// Neither read nor keep compiled plugins in the cache folder
@@ -42,9 +42,7 @@ pub(crate) struct Global {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line for a person
     Text,
-    /// One JSON object a line
     Json,
 }
 

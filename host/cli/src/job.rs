@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use weir_connect::sink::SinkConfig;
 use weir_model::graph::NodeKind;
 use weir_model::job_file::{self, ParseOptions};
 use weir_model::{Error, Result};
 use weir_plugin::{EngineOptions, PluginEngine};
-use weir_runtime::Plan;
+use weir_runtime::{Plan, PlannedKind};
 
 use crate::args::{Global, JobArgs};
 use crate::machine::{Machine, cache_dir};
@@ -53,7 +54,7 @@ impl PlannedJob {
 
     /// Whether records of the job go to standard output.
     pub(crate) fn prints(&self) -> bool {
-        self.connectors.iter().flatten().any(|connector| connector == "print")
+        self.plan.nodes.iter().any(|node| matches!(node.kind, PlannedKind::Sink(SinkConfig::Print(_))))
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weir_model::id::Parallelism;
-use weir_model::time::{Clock, SharedClock, SystemClock};
+use weir_model::time::{SharedClock, SystemClock};
 
 /// The machine as the process found it.
+#[derive(Clone)]
 pub(crate) struct Machine {
     /// The machine's clock; its monotonic time starts with the process.
     pub(crate) clock: SharedClock,

@@ -24,9 +24,12 @@ fn main() -> ProcessExitCode {
         Ok(cli) => commands::run(cli, &machine).unwrap_or_else(|error| output::error(&error, json_errors)),
         Err(error) if json_errors && error.use_stderr() => output::error(&args::explain(&error), true),
         Err(error) => {
-            // Help and the version go to stdout, mistakes to stderr; nothing can be done when neither can be written.
-            drop(error.print());
-            if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done }
+            // Help and the version go to standard output, mistakes to standard error.
+            match error.print() {
+                _ if error.use_stderr() => ExitCode::Usage,
+                Ok(()) => ExitCode::Done,
+                Err(unwritable) => output::error(&output::unwritable(&unwritable), json_errors),
+            }
         }
     };
     code.into()

@@ -11,7 +11,7 @@ use weir_model::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
 use crate::progress;
 
-pub(crate) use figures::{bytes, count, percent, seconds};
+pub(crate) use figures::{bytes, count, percent, rough_count, seconds};
 pub(crate) use table::Table;
 
 /// Writes `text` to standard output.
@@ -31,7 +31,8 @@ pub(crate) fn print_json(value: &Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-fn unwritable(error: &io::Error) -> Error {
+/// The error for standard output that can't be written.
+pub(crate) fn unwritable(error: &io::Error) -> Error {
     let kind = if error.kind() == IoErrorKind::BrokenPipe { ErrorKind::Interrupted } else { ErrorKind::Job };
     Error::new(kind, "standard output can't be written", error.to_string(), "make room, or send the output elsewhere")
 }

@@ -4,6 +4,8 @@
 //! costs one load, and a hit touches no entry but its own (but for one tag in four billion). The 64-bit hash that came with the
 //! record is mixed with a seed before use, so that chosen keys can't pile up in one place of the table.
 
+use crate::prefetch::prefetch;
+
 /// The number of an entry in [`crate::KeyedState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId(pub(crate) u32);
@@ -25,7 +27,7 @@ pub(crate) struct KeyIndex {
 }
 
 /// A hash as the table uses it: where to look first, and the tag to look for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Probe {
     start: usize,
     tag: u32,
@@ -71,12 +73,18 @@ impl KeyIndex {
         Probe { start: start_of(tag, self.mask()), tag }
     }
 
-    /// The entry at the first slot of `probe` when the tag fits: right nearly always, and a load that depends on nothing else,
-    /// so that a processor can have many of them under way.
+    /// Asks the processor to bring the slot where a search will start.
     #[inline]
-    pub(crate) fn first_candidate(&self, probe: Probe) -> Option<EntryId> {
-        let word = self.slots.get(probe.start).copied().unwrap_or(0);
-        (word != 0 && (word >> 32) as u32 == probe.tag).then(|| EntryId((word as u32).wrapping_sub(1)))
+    pub(crate) fn prefetch(&self, probe: Probe) {
+        if let Some(slot) = self.slots.get(probe.start) {
+            prefetch(slot);
+        }
+    }
+
+    /// The first entry with the tag of `probe`: right but for one time in billions, found without touching an entry.
+    #[inline]
+    pub(crate) fn candidate(&self, probe: Probe) -> Option<EntryId> {
+        self.find(probe, |_| true)
     }
 
     /// The entry with the tag of `probe` for which `is_it` is true.

@@ -4,12 +4,14 @@ use weir_model::describe::{StateDescriptor, StateKind};
 use weir_model::rows::Batch;
 
 use crate::index::{EntryId, KeyIndex, Probe};
+use crate::prefetch::prefetch;
 use crate::small_bytes::SmallBytes;
 use crate::staged::{Staged, StateError};
 use crate::sub_keys::SubKeys;
 
 /// A key and the value of the function's first value state: 64 bytes, so that counting a word touches one cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Entry {
     hash: u64,
     key: SmallBytes,
@@ -65,8 +67,8 @@ impl KeyTable {
     }
 }
 
-/// How many keys are looked up side by side: enough to hide a cache miss, few enough to stay in registers and L1.
-const WINDOW: usize = 32;
+/// How many keys are looked up side by side: enough to hide a cache miss, few enough for the processor's miss buffers.
+const WINDOW: usize = 64;
 
 impl KeyedState {
     /// Empty state for a function with these states. `seed` keeps chosen keys from colliding in the table; results don't depend on it.
@@ -117,23 +119,25 @@ impl KeyedState {
         self.index.reserve(batch.len());
         let mut rows = batch.iter();
         for hashes in batch.hashes().chunks(WINDOW) {
-            let mut looks: [Option<(Probe, Option<EntryId>)>; WINDOW] = [None; WINDOW];
-            // Three passes, so that the cache misses of a window overlap: the index, then the entries, then the work.
-            for (look, hash) in looks.iter_mut().zip(hashes) {
-                let probe = self.index.probe(*hash);
-                *look = Some((probe, self.index.first_candidate(probe)));
+            let mut probes = [Probe::default(); WINDOW];
+            let mut candidates = [None; WINDOW];
+            // Three passes, so that the cache misses of a window overlap: towards the index, towards the entries, the work.
+            for (probe, hash) in probes.iter_mut().zip(hashes) {
+                *probe = self.index.probe(*hash);
+                self.index.prefetch(*probe);
             }
-            for (look, hash) in looks.iter_mut().zip(hashes) {
-                if let Some((_, candidate)) = look {
-                    *candidate = candidate.filter(|id| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == *hash));
+            for (candidate, probe) in candidates.iter_mut().zip(&probes).take(hashes.len()) {
+                *candidate = self.index.candidate(*probe);
+                if let Some(entry) = candidate.and_then(|id: EntryId| self.entries.get(id.as_usize())) {
+                    prefetch(entry);
                 }
             }
-            for ((look, hash), row) in looks.iter().zip(hashes).zip(&mut rows) {
+            for (((probe, candidate), hash), row) in probes.iter().zip(&candidates).zip(hashes).zip(&mut rows) {
                 let key = row.key.unwrap_or_default();
-                let Some((probe, candidate)) = *look else { continue };
-                let id = match candidate.filter(|id| self.entries.get(id.as_usize()).is_some_and(|entry| *entry.key == *key)) {
+                let is_it = |id: &EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == *hash && *entry.key == *key);
+                let id = match candidate.filter(is_it) {
                     Some(id) => id,
-                    None => self.find_or_create(probe, *hash, key, table),
+                    None => self.find_or_create(*probe, *hash, key, table),
                 };
                 let slot = self.slot_of(id, table);
                 slots.push(slot);

@@ -5,6 +5,7 @@
 
 mod index;
 mod keyed;
+mod prefetch;
 mod small_bytes;
 mod staged;
 mod sub_keys;

@@ -69,6 +69,7 @@ impl KeyedProcess for Count {
         Self { count: ctx.value_state("count") }
     }
 
+    #[inline]
     fn process(&mut self, word: &str, n: u64, _ctx: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
         let total = self.count.get().unwrap_or(0) + n;
         self.count.set(total);

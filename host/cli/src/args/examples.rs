@@ -7,10 +7,16 @@ Examples:
   weir plan plugins/word-count/job.toml
   weir plugin describe target/plugins/word_count.wasm
 
-Exit codes: 0 done; 1 the job failed; 2 bad usage, job file or plugin; 3 incompatible codecs, state or contract; 4 interrupted.
+Exit codes:
+  0  done
+  1  the job failed
+  2  bad usage, job file or plugin
+  3  incompatible codecs, state or contract
+  4  interrupted
 
 Environment:
-  WEIR_CACHE_DIR  Where compiled plugins are kept [default: $XDG_CACHE_HOME/weir, else $HOME/.cache/weir]
+  WEIR_CACHE_DIR  Where compiled plugins are kept
+                  [default: $XDG_CACHE_HOME/weir, else $HOME/.cache/weir]
   WEIR_LOG        What is logged, such as `warn,guest=debug`; -v counts more
   NO_COLOR        Without colour
 
@@ -28,8 +34,12 @@ Examples:
   Throw the results away and keep the figures:
     weir run plugins/word-count/job.toml -D sinks.counts.connector=blackhole --json
 
-Exit codes: 0 done; 1 the job failed; 2 bad usage, job file or plugin; 3 incompatible codecs or contract; 4 interrupted by Ctrl-C, SIGTERM or a
-closed pipe.";
+Exit codes:
+  0  done
+  1  the job failed
+  2  bad usage, job file or plugin
+  3  incompatible codecs or contract
+  4  interrupted by Ctrl-C, SIGTERM or a closed pipe";
 
 /// `weir plan`.
 pub(super) const PLAN: &str = "\
@@ -37,7 +47,10 @@ Examples:
   weir plan plugins/word-count/job.toml
   weir plan plugins/word-count/job.toml -p 4 --json
 
-Exit codes: 0 it could start; 2 bad usage, job file or plugin; 3 incompatible codecs or contract.";
+Exit codes:
+  0  it could start
+  2  bad usage, job file or plugin
+  3  incompatible codecs or contract";
 
 /// `weir plugin build`.
 pub(super) const PLUGIN_BUILD: &str = "\
@@ -53,7 +66,10 @@ pub(super) const PLUGIN_CHECK: &str = "\
 Examples:
   weir plugin check target/plugins/word_count.wasm
 
-Exit codes: 0 weir can use it; 2 it can't; 3 its contract is of another version.";
+Exit codes:
+  0  weir can use it
+  2  it can't
+  3  its contract is of another version";
 
 /// `weir plugin describe`.
 pub(super) const PLUGIN_DESCRIBE: &str = "\

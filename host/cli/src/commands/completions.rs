@@ -35,10 +35,8 @@ fn man_page(words: &[String]) -> Result<String> {
     let found = args::find(&root, words).cloned();
     let asked = words.join(" ");
     let command = found.ok_or_else(|| Error::usage("weir man", format!("there is no command `{asked}`"), "`weir help` lists the commands"))?;
-    let name = std::iter::once("weir").chain(words.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
     let mut page = Vec::new();
-    let rendered = Man::new(command.display_name(name.clone()).name(name)).render(&mut page);
-    rendered.map_err(|error| Error::job("the manual page", error.to_string(), "free some memory"))?;
+    Man::new(command).render(&mut page).map_err(|error| Error::job("the manual page", error.to_string(), "free some memory"))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
@@ -56,8 +54,8 @@ mod tests {
             }
         };
         check(&[], &[".TH weir 1", "plugin"]);
-        check(&["run"], &[".TH weir\\-run 1", "parallelism", "quiet", "no\\-cache", "Examples"]);
-        check(&["plugin", "build"], &[".TH weir\\-plugin\\-build 1", "output"]);
+        check(&["run"], &[".TH weir-run 1", "parallelism", "quiet", "no\\-cache", "Examples"]);
+        check(&["plugin", "build"], &[".TH weir-plugin-build 1", "output"]);
         assert_eq!(man_page(&["rum".to_owned()]).unwrap_err().why, "there is no command `rum`");
     }
 

@@ -42,7 +42,7 @@ fn values(state: &mut KeyedState, keys: &[&str], number: usize) -> Vec<Option<St
     let (mut lengths, mut data) = (Vec::new(), Vec::new());
     state.values(&table, number, &mut lengths, &mut data);
     let by_slot: Vec<_> = Column { lengths: &lengths, data: &data }.iter().map(|v| v.map(|v| String::from_utf8(v.to_vec()).unwrap())).collect();
-    let found = &slots.iter().map(|slot| by_slot[*slot as usize].clone()).collect();
+    let found = slots.iter().map(|slot| by_slot[*slot as usize].clone()).collect();
     state.discard(&table);
     found
 }
@@ -128,7 +128,7 @@ fn a_call_sees_its_own_writes_to_a_map_and_in_order() {
 fn what_a_function_did_not_declare_is_refused() {
     let mut state = KeyedState::new(&descriptors(&[StateKind::Value, StateKind::List]), 1);
     let mut table = KeyTable::default();
-    let slots = number_keys(&mut state, &batch(&["k"]), &mut table);
+    number_keys(&mut state, &batch(&["k"]), &mut table);
     let mut staged = Staged::default();
     let one = column(&[Some("x")]);
     let short = OwnedColumn { lengths: vec![2], data: vec![0] };

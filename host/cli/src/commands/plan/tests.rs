@@ -58,13 +58,7 @@ fn edge(from: usize, output: usize, to: usize, exchange: Exchange, chained: bool
 /// Two sources into one keyed function, whose side output has a sink of its own.
 fn job() -> PlannedJob {
     let state = StateDescriptor { name: "sum".to_owned(), kind: StateKind::Value, value: Codec::from_name("u64-le"), schema_version: 3, ttl_ms: 0 };
-    let nodes = vec![
-        source("a"),
-        source("b"),
-        operator("count", FunctionKind::Keyed, OnError::Skip, vec![state]),
-        sink("counts"),
-        sink("late"),
-    ];
+    let nodes = vec![source("a"), source("b"), operator("count", FunctionKind::Keyed, OnError::Skip, vec![state]), sink("counts"), sink("late")];
     let edges = vec![
         edge(0, 0, 2, Exchange::Hash, false),
         edge(1, 0, 2, Exchange::Hash, false),
@@ -84,20 +78,18 @@ fn the_flow_is_a_tree_from_sources_to_sinks() {
     let expected = "\
 demo: 5 nodes in 4 chains, 8 tasks, 128 key groups
 
-NODE             CHAIN  RUNS                                    INPUT                  KEY   VALUE
+NODE             CHAIN  RUNS                                   INPUT                  KEY   VALUE
 a ×2                 1  stdin source
-└─ count ×2          3  word-count/count, keyed, skips errors   hash                   none  utf8
-   ├─ counts ×2      3  blackhole sink                          chained                utf8  u64-le
-   └─ late ×2        4  blackhole sink                          count.late, rebalance  none  json
+└─ count ×2          3  word-count/count, keyed, skips errors  hash                   none  utf8
+   ├─ counts ×2      3  blackhole sink                         chained                utf8  u64-le
+   └─ late ×2        4  blackhole sink                         count.late, rebalance  none  json
 b ×2                 2  stdin source
 └─ count                (see above)                             hash                   none  utf8
 
 STATE OF  NAME  KIND   CODEC   SCHEMA VERSION
 count     sum   value  u64-le               3
 ";
-    assert_eq!(text::plan(&job(), None).replace("errors   ", "errors  ").lines().count(), expected.lines().count());
-    let squeeze = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
-    assert_eq!(squeeze(&text::plan(&job(), None)), squeeze(expected));
+    assert_eq!(text::plan(&job(), None), expected);
     assert!(text::plan(&job(), Some(80)).lines().all(|line| line.chars().count() <= 80));
 }
 
@@ -117,7 +109,10 @@ fn the_plan_as_json_has_stable_names_and_no_secrets() {
     check("/nodes/2/states/0", serde_json::json!({"name": "sum", "kind": "value", "codec": "u64-le", "schema_version": 3, "ttl_ms": 0}));
     check("/nodes/2/config_keys", serde_json::json!(["password"]));
     check("/edges/2/chained", true.into());
-    check("/edges/3", serde_json::json!({"from": "count", "output": "late", "to": "late", "input": 0, "exchange": "rebalance", "chained": false, "key": "none", "value": "json"}));
+    check(
+        "/edges/3",
+        serde_json::json!({"from": "count", "output": "late", "to": "late", "input": 0, "exchange": "rebalance", "chained": false, "key": "none", "value": "json"}),
+    );
     check("/chains/2", serde_json::json!(["count", "counts"]));
     assert!(!plan.to_string().contains("secret"));
 }

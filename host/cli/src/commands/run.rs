@@ -1,0 +1,180 @@
+//! `weir run`: a job in the foreground, from the job file to the closing summary.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder as RuntimeBuilder;
+use tokio::time::MissedTickBehavior;
+use weir_model::{Error, Result};
+use weir_runtime::{Job, JobHandle, JobOptions, JobReport};
+
+use crate::args::{Global, RunArgs};
+use crate::exit_code::ExitCode;
+use crate::job::PlannedJob;
+use crate::machine::{self, Machine};
+use crate::progress::{self, Progress};
+use crate::signals::Signals;
+use crate::summary::{Outcome, Summary, Used};
+use crate::{atomic_file, output};
+
+/// How often the progress on the screen changes.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Runs the job until its input ends, it fails, or the user ends it.
+///
+/// # Errors
+/// When the job can't start, fails, or its summary can't be written.
+pub(crate) fn run(args: RunArgs, global: Global, machine: &Machine) -> Result<ExitCode> {
+    check_summary_place(args.summary.as_deref())?;
+    let failed = |error: std::io::Error| Error::job("the job can't start", error.to_string(), "free some resources");
+    // The control side: signals and progress. The data plane has threads of its own.
+    let control = RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?;
+    let result = control.block_on(drive(Arc::new(args), global, machine.clone()));
+    // A job that is still being started after an interruption is not waited for.
+    control.shutdown_background();
+    result
+}
+
+/// A summary that couldn't be written should be known before a job has run for a day.
+fn check_summary_place(path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || !parent.is_dir() {
+        let why = if path.is_dir() { "it is a folder".to_owned() } else { format!("there is no folder {}", parent.display()) };
+        return Err(Error::usage(format!("--summary {}", path.display()), why, "name a file in a folder that is there"));
+    }
+    Ok(())
+}
+
+/// A job that runs.
+struct Started {
+    job: PlannedJob,
+    handle: JobHandle,
+    start_ns: u64,
+    startup_cpu_seconds: f64,
+}
+
+fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> {
+    let job = PlannedJob::load(&args.job, global, machine)?;
+    if args.json && job.prints() {
+        return Err(Error::usage(
+            "--json",
+            "the job has a print sink: its records go to standard output, and the summary would stand among them",
+            "use `--summary FILE.json`, or another connector for that sink",
+        ));
+    }
+    let options = JobOptions { clock: Arc::clone(&machine.clock), threads: machine.cores(), seed: machine.seed() };
+    let (start_ns, startup_cpu_seconds) = (machine.clock.monotonic_ns(), machine::cpu_seconds());
+    let handle = Job::start(&job.plan, &options)?;
+    Ok(Started { job, handle, start_ns, startup_cpu_seconds })
+}
+
+async fn drive(args: Arc<RunArgs>, global: Global, machine: Machine) -> Result<ExitCode> {
+    let mut signals = Signals::take()?;
+    // Starting may take long (a plugin is compiled, a pipe is opened): a signal must be able to end it.
+    let starting = {
+        let (args, machine) = (Arc::clone(&args), machine.clone());
+        tokio::task::spawn_blocking(move || start(&args, &global, &machine))
+    };
+    let started = tokio::select! {
+        joined = starting => joined.map_err(|error| Error::job("the job can't start", error.to_string(), "this is a bug of weir: please report it"))??,
+        name = signals.next() => {
+            output::note(&format!("{name}: ended before the job had started"));
+            return Ok(ExitCode::Interrupted);
+        }
+    };
+    let Started { job, handle, start_ns, startup_cpu_seconds } = started;
+    let metrics = handle.metrics();
+    let progress = shows_progress(&args, &job).then(|| Progress::start(&metrics, start_ns));
+    let ended = watch(handle, &mut signals, progress, &machine).await;
+    let (elapsed, outcome) = match ended {
+        Ok(report) => (Some(report.elapsed_ns), if report.stopped { Outcome::Interrupted } else { Outcome::Done }),
+        Err(error) => (None, Outcome::Failed(error)),
+    };
+    let elapsed_ns = elapsed.unwrap_or_else(|| machine.clock.monotonic_ns().saturating_sub(start_ns));
+    let used = Used {
+        startup_seconds: start_ns as f64 / 1e9,
+        startup_cpu_seconds,
+        seconds: elapsed_ns as f64 / 1e9,
+        cpu_seconds: machine::cpu_seconds() - startup_cpu_seconds,
+        peak_rss_bytes: machine::peak_rss_bytes(),
+    };
+    close(&args, &Summary { plan: &job.plan, metrics: &metrics, outcome, used })
+}
+
+/// Progress is for a terminal that nothing else writes to.
+fn shows_progress(args: &RunArgs, job: &PlannedJob) -> bool {
+    let records_in_between = job.prints() && std::io::stdout().is_terminal();
+    !args.quiet && std::io::stderr().is_terminal() && !records_in_between
+}
+
+/// Waits for the end of the job; passes the first signal on to it, and ends the process at the second.
+async fn watch(handle: JobHandle, signals: &mut Signals, mut progress: Option<Progress>, machine: &Machine) -> Result<JobReport> {
+    let (metrics, stopper) = (handle.metrics(), handle.stopper());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut stopping = false;
+    let ended = handle.wait();
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            ended = &mut ended => return ended,
+            name = signals.next() => {
+                if stopping {
+                    progress::clear();
+                    output::note(&format!("{name} again: ended at once; output may be incomplete"));
+                    std::process::exit(ExitCode::Interrupted.number().into());
+                }
+                stopping = true;
+                stopper.send_replace(true);
+                output::note(&format!("{name}: the sources end, what is under way goes through to the sinks; once more to end at once"));
+            }
+            _ = ticks.tick(), if progress.is_some() => {
+                if let Some(progress) = &mut progress {
+                    progress.tick(&metrics, machine.clock.monotonic_ns());
+                }
+            }
+        }
+    }
+}
+
+/// Shows and writes the summary.
+fn close(args: &RunArgs, summary: &Summary<'_>) -> Result<ExitCode> {
+    let written = args.summary.as_deref().map_or(Ok(()), |path| write_summary(path, summary));
+    let printed = if args.json { output::print_json(&summary.json()) } else { Ok(()) };
+    if let Outcome::Failed(error) = &summary.outcome {
+        return Err(error.clone());
+    }
+    if !args.quiet && !args.json {
+        output::note(summary.text(machine::terminal_columns(&std::io::stderr())).trim_end());
+    }
+    written.and(printed)?;
+    Ok(if summary.outcome == Outcome::Interrupted { ExitCode::Interrupted } else { ExitCode::Done })
+}
+
+fn write_summary(path: &Path, summary: &Summary<'_>) -> Result<()> {
+    let text = format!("{:#}\n", summary.json());
+    atomic_file::write(path, text.as_bytes()).map_err(|error| {
+        Error::job(format!("--summary {}", path.display()), format!("it can't be written: {error}"), "make room, or name another file")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_where_no_summary_can_be_written_is_known_before_the_job_runs() {
+        let check = |path: Option<&str>, why: Option<&str>| {
+            let found = check_summary_place(path.map(Path::new));
+            assert_eq!(found.err().map(|error| error.why).as_deref(), why, "{path:?}");
+        };
+        check(None, None);
+        check(Some("summary.json"), None);
+        check(Some("/dev/null"), None);
+        check(Some("/no/such/summary.json"), Some("there is no folder /no/such"));
+        check(Some("/"), Some("it is a folder"));
+    }
+}
