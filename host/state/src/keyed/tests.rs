@@ -38,7 +38,7 @@ fn column(items: &[Option<&str>]) -> OwnedColumn {
 /// The values of one state for the keys of a batch, by key.
 fn values(state: &mut KeyedState, keys: &[&str], number: usize) -> Vec<Option<String>> {
     let mut table = KeyTable::default();
-    let slots = number_keys(&mut state, &batch(keys), &mut table);
+    let slots = number_keys(state, &batch(keys), &mut table);
     let (mut lengths, mut data) = (Vec::new(), Vec::new());
     state.values(&table, number, &mut lengths, &mut data);
     let by_slot: Vec<_> = Column { lengths: &lengths, data: &data }.iter().map(|v| v.map(|v| String::from_utf8(v.to_vec()).unwrap())).collect();

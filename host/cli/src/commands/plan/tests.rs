@@ -84,7 +84,7 @@ a ×2                 1  stdin source
    ├─ counts ×2      3  blackhole sink                         chained                utf8  u64-le
    └─ late ×2        4  blackhole sink                         count.late, rebalance  none  json
 b ×2                 2  stdin source
-└─ count                (see above)                             hash                   none  utf8
+└─ count                (see above)                            hash                   none  utf8
 
 STATE OF  NAME  KIND   CODEC   SCHEMA VERSION
 count     sum   value  u64-le               3
