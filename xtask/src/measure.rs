@@ -30,6 +30,7 @@ impl Stopwatch {
 }
 
 /// CPU seconds of all child processes waited for so far.
+#[expect(unsafe_code, reason = "the standard library has no CPU time of children; see SAFETY")]
 fn children_cpu_s() -> f64 {
     // SAFETY: rusage is plain integers, for which all zeroes is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };

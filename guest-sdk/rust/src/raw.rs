@@ -1,5 +1,7 @@
 //! The only unsafe code of the SDK: short copies, unchecked row writing, fast UTF-8 checks, and services lent for one call.
 
+#![expect(unsafe_code, reason = "the SDK's one place for it: each block says why it is sound")]
+
 use std::cell::Cell;
 use std::ptr::NonNull;
 

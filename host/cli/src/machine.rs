@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,35 +58,23 @@ pub(crate) fn cache_dir(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf>
 
 /// CPU seconds that this process has used so far, in all its threads, its own code and the kernel's.
 pub(crate) fn cpu_seconds() -> f64 {
-    let Some(usage) = resource_usage() else { return 0.0 };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// The most memory that this process has had resident at once, bytes.
 pub(crate) fn peak_rss_bytes() -> u64 {
-    // `ru_maxrss` comes second: a process inherits it from the one that started it.
+    // Not `ru_maxrss`: a process inherits that from the one that started it.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    let fallback = || resource_usage().and_then(|usage| u64::try_from(usage.ru_maxrss).ok()).unwrap_or_default();
-    kib.unwrap_or_else(fallback) * 1024
+    kib.unwrap_or_default() * 1024
 }
 
 /// The columns of the terminal that standard output or standard error goes to; `None` when it goes elsewhere.
-pub(crate) fn terminal_columns(stream: &impl AsRawFd) -> Option<u16> {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the request fills a value of exactly this type, and the pointer is to one.
-    let answer = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+pub(crate) fn terminal_columns(stream: &impl AsFd) -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     // Terminals that don't know their size say 0.
-    (answer == 0 && size.ws_col > 0).then_some(size.ws_col)
-}
-
-fn resource_usage() -> Option<libc::rusage> {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is to a value of the type that the call fills.
-    let answer = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
-    // SAFETY: all its fields are numbers, for which zeros are values too.
-    (answer == 0).then(|| unsafe { usage.assume_init() })
+    (size.ws_col > 0).then_some(size.ws_col)
 }
 
 #[cfg(test)]

@@ -33,11 +33,11 @@ impl Counter {
 pub struct SubtaskMetrics {
     /// `numRecordsIn`.
     pub records_in: Counter,
-    /// `numBytesIn`: bytes of rows.
+    /// `numBytesIn`: bytes of rows; for a source, bytes of its input as they lie in the file.
     pub bytes_in: Counter,
     /// `numRecordsOut`.
     pub records_out: Counter,
-    /// `numBytesOut`: bytes of rows; for a source, bytes of its input.
+    /// `numBytesOut`: bytes of rows.
     pub bytes_out: Counter,
     /// Nanoseconds in which this node worked.
     pub busy_ns: Counter,
