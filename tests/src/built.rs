@@ -8,13 +8,42 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// The folder of the built plugins.
+#[must_use]
+pub fn plugins() -> PathBuf {
+    project().join("target/plugins")
+}
+
+/// The folder that Cargo builds into: tests lie in its folder `deps`.
+fn build_folder() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The binary `weir`, built as the tests are.
+///
+/// # Panics
+/// When it hasn't been built: these tests are about it.
+#[must_use]
+pub fn weir() -> PathBuf {
+    let path = build_folder().join("weir");
+    assert!(path.exists(), "{} is missing: run `cargo build --release --workspace` first (`cargo xtask test` does)", path.display());
+    path
+}
+
+/// Where the tests keep compiled plugins: not among the user's own.
+#[must_use]
+pub fn cache() -> PathBuf {
+    build_folder().join("test-cache")
+}
+
 /// The built plugin `name`, such as `word_count`.
 ///
 /// # Panics
 /// When it hasn't been built: these tests are about it.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
-    let path = project().join("target/plugins").join(format!("{name}.wasm"));
+    let path = plugins().join(format!("{name}.wasm"));
     assert!(path.exists(), "{} is missing: run `cargo xtask plugins` first (`cargo xtask test` does)", path.display());
     path
 }

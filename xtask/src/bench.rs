@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: the plugins, then the benchmark binary with whatever arguments follow.
 
+use std::process::Command;
+
 use crate::fault::{Fault, Result};
-use crate::repo::Repo;
+use crate::repo::{self, Repo};
 use crate::{plugins, process};
 
 /// Builds what is measured and hands over to the benchmark.
@@ -10,7 +12,7 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
         return Err(Fault::usage("nothing to measure", "no benchmark was named", "name one, as in `cargo xtask bench word-count`"));
     }
     plugins::run(repo)?;
-    let mut command = repo.cargo();
-    command.args(["run", "--quiet", "--release", "-p", "weir-bench", "--"]).args(arguments);
-    process::run(&mut command, "read what it printed above")
+    process::run(repo.cargo().args(repo::build("weir-bench")), "read the compiler's message above")?;
+    let mut command = Command::new(repo.target_dir()?.join("release/weir-bench"));
+    process::run(command.args(arguments).current_dir(repo.path("")), "read what it printed above")
 }

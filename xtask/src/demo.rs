@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::fault::{Fault, Result};
 use crate::measure::{Elapsed, Stopwatch};
-use crate::repo::Repo;
+use crate::repo::{self, Repo};
 use crate::{plugins, process, say, setup};
 
 /// How many of the most frequent words, or of the suspects, are shown.
@@ -16,8 +16,8 @@ const SHOWN_MAX: usize = 20;
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     say::progress("1/5 what building plugins needs");
     let toolchain = setup::run()?;
-    say::progress("2/5 the host: cargo build --release -p weir (the first time takes minutes: it holds a compiler for Wasm)");
-    process::run(repo.cargo().args(["build", "--release", "-p", "weir"]), "read the compiler's message above")?;
+    say::progress("2/5 the host: cargo build --release (the first time takes minutes: it holds a compiler for Wasm)");
+    process::run(repo.cargo().args(repo::build("weir")), "read the compiler's message above")?;
     say::progress("3/5 the plugins");
     plugins::build(repo, &toolchain)?;
     let weir = repo.target_dir()?.join("release").join("weir");

@@ -75,6 +75,12 @@ impl Repo {
     }
 }
 
+/// Cargo's words to build one binary. The whole workspace is named, because a single package would be built with features of its own, and the
+/// Wasm compiler once more with it.
+pub(crate) fn build(binary: &str) -> [&str; 5] {
+    ["build", "--release", "--workspace", "--bin", binary]
+}
+
 /// The tables of a TOML file that was read from `name`.
 pub(crate) fn parse_toml<'a>(name: &str, text: &'a str) -> Result<DeTable<'a>> {
     let parsed = DeTable::parse(text).map_err(|error| Fault::failed(format!("{name} is not TOML"), error.to_string(), "mend the place it names"))?;

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::fault::{Fault, Result};
 use crate::measure::Stopwatch;
-use crate::repo::Repo;
-use crate::{plugins, process, say, setup, tidy};
+use crate::repo::{self, Repo};
+use crate::{bench, plugins, process, say, setup, tidy};
 
 /// Tests that passed and failed, summed over all test binaries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +35,13 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
     let watch = Stopwatch::start();
     let mut steps = Steps { tally: Tally::default(), failed: Vec::new() };
     steps.step("plugins", |_| plugins::build(repo, &setup::run()?));
-    steps.step("build", |_| cargo(repo, &["build", "--release", "-p", "weir"]));
+    steps.step("build", |_| cargo(repo, &repo::build("weir")));
     steps.step("tests", |tally| count(host_tests(repo, &request), tally));
     steps.step("plugin tests", |tally| count(plugin_tests(repo, &request), tally));
     if request.filters.is_empty() {
         if !request.fast {
+            // Too short to measure anything: it shows that the benchmarks run and that all their variants count the same words.
+            steps.step("benchmarks, once", |_| bench::run(repo, &["word-count", "--quick", "--bytes", "1000000", "--runs", "1"].map(str::to_owned)));
             steps.step("clippy", |_| {
                 component("clippy", "cargo-clippy")?;
                 cargo(repo, &["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::panic::{self, PanicHookInfo};
+use std::sync::Once;
 
 use crate::bindings::exports::weir::operator::operator as exported;
 use crate::bindings::weir::log::log as log_import;
@@ -26,11 +28,13 @@ thread_local! {
 
 impl<P: Described + 'static> exported::Guest for Adapter<P> {
     fn describe() -> exported::PluginDescription {
+        report_panics();
         contract_description(P::plugin().describe())
     }
 
     fn open(function: String, config: Vec<(String, String)>, subtask: exported::Subtask) -> Result<(), String> {
         let exported::Subtask { uid, index, parallelism, max_parallelism } = subtask;
+        report_panics();
         let subtask = native::Subtask { uid, index, parallelism, max_parallelism };
         let operator = P::plugin().open(&function, &config, &subtask)?;
         OPEN.with(|open| open.replace(Some(operator)));
@@ -57,6 +61,21 @@ impl<P: Described + 'static> exported::Guest for Adapter<P> {
         let message = format!("this plugin can't read version {from_version} of state `{state}`");
         Err(ContractFailure { row: None, message })
     }
+}
+
+/// Makes a panic say what it is before it becomes a trap, which carries no words: the host shows the last error of the log.
+fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| panic::set_hook(Box::new(log_panic)));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("a value that is no text");
+    let message = match panic.location() {
+        Some(place) => format!("panicked at {place}: {message}"),
+        None => format!("panicked: {message}"),
+    };
+    log_import::log(log_import::Level::Error, &message);
 }
 
 fn with_open(call: impl FnOnce(&mut dyn Operator) -> Result<(), native::Failure>) -> Result<(), ContractFailure> {

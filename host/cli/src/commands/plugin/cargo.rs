@@ -10,6 +10,9 @@ use weir_model::{Error, Result};
 /// What plugins are built for: WebAssembly without any system interface.
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// weir's engine always has SIMD; the compiler's default for the target is to do without. Joined with the flags of the user's own configuration.
+const SIMD: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
+
 /// Builds the project whose manifest is at `manifest`; gives the core module's path.
 ///
 /// # Errors
@@ -22,7 +25,17 @@ pub(super) fn build(manifest: &Path) -> Result<PathBuf> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&program);
     // In the project's folder, so that its own toolchain file and Cargo configuration count.
-    command.current_dir(folder).args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics", "--manifest-path"]);
+    command.current_dir(folder).args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--config",
+        SIMD,
+        "--message-format",
+        "json-render-diagnostics",
+        "--manifest-path",
+    ]);
     let started = command.arg(&manifest).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| {
         Error::usage(

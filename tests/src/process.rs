@@ -1,0 +1,416 @@
+//! The binary `weir` as a process: started, watched while it runs, and never waited for without a limit.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::built;
+
+/// A process that still runs then has failed the test.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Below this a message is no sign of life any more.
+const READ_BYTES: usize = 1 << 16;
+
+/// What happens to standard output.
+#[derive(Debug)]
+pub enum Out {
+    /// It is collected.
+    All,
+    /// So many lines are collected; then the reader goes away, as `head` does.
+    Lines(usize),
+    /// Nobody reads it, and nobody closes it.
+    Unread,
+    /// It goes somewhere else.
+    Into(Stdio),
+}
+
+/// A process to be.
+#[derive(Debug)]
+pub struct Weir {
+    command: Command,
+    out: Out,
+    input: Option<Vec<u8>>,
+    holds_input: bool,
+    limit: Duration,
+}
+
+impl Weir {
+    /// `weir` with these arguments, in `folder`. `${PLUGINS}` is where the built plugins are; the cache of compiled plugins is the tests' own.
+    #[must_use]
+    pub fn new(folder: &Path, arguments: &[&str]) -> Self {
+        Self::wrapped(&[], folder, arguments)
+    }
+
+    /// The same, started by `wrapper`, which gets the whole command line as its last arguments.
+    ///
+    /// # Panics
+    /// When `weir` hasn't been built.
+    #[must_use]
+    pub fn wrapped(wrapper: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        let weir = built::weir();
+        let mut command = match wrapper.split_first() {
+            None => Command::new(weir),
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(weir);
+                command
+            }
+        };
+        command.args(arguments).current_dir(folder);
+        command.env("WEIR_CACHE_DIR", built::cache()).env("PLUGINS", built::plugins());
+        for name in ["WEIR_LOG", "NO_COLOR", "COLUMNS"] {
+            command.env_remove(name);
+        }
+        Self { command, out: Out::All, input: None, holds_input: false, limit: LIMIT }
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sends its standard output elsewhere.
+    #[must_use]
+    pub fn out(mut self, out: Out) -> Self {
+        self.out = out;
+        self
+    }
+
+    /// Gives it something to read; without, standard input is empty.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Keeps its standard input open, for [`Running::say`].
+    #[must_use]
+    pub fn holding_input(mut self) -> Self {
+        self.holds_input = true;
+        self
+    }
+
+    /// How long it may run.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// As [`Running::wait`].
+    #[must_use]
+    pub fn run(self) -> Ended {
+        self.start().wait()
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start(mut self) -> Running {
+        let has_input = self.input.is_some() || self.holds_input;
+        self.command.stdin(if has_input { Stdio::piped() } else { Stdio::null() }).stderr(Stdio::piped());
+        let lines = match self.out {
+            Out::All | Out::Unread => None,
+            Out::Lines(lines) => Some(lines),
+            Out::Into(_) => None,
+        };
+        let is_unread = matches!(self.out, Out::Unread);
+        self.command.stdout(match self.out {
+            Out::Into(place) => place,
+            _ => Stdio::piped(),
+        });
+        let start = now();
+        let mut child = self.command.spawn().unwrap();
+        let mut unread = child.stdout.take();
+        let stdout = if is_unread { None } else { unread.take() }.map(|pipe| Collected::start(pipe, lines, start));
+        let stderr = child.stderr.take().map(|pipe| Collected::start(pipe, None, start));
+        let mut stdin = child.stdin.take();
+        if let (Some(bytes), Some(mut pipe)) = (self.input, stdin.take_if(|_| !self.holds_input)) {
+            // It may end before it has read everything: that is its affair.
+            std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+        }
+        let pid = libc::pid_t::try_from(child.id()).unwrap();
+        Running { pid, start, limit: self.limit, ended: reap(child, start), stdin, unread, stdout, stderr, is_over: false }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a process takes is what is measured")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// How a process ended and what it used.
+struct Reaped {
+    status: ExitStatus,
+    took: Duration,
+    peak_rss_bytes: u64,
+}
+
+/// Waits for the process on a thread of its own: that is the one way to wait with a limit.
+fn reap(child: Child, start: Instant) -> Receiver<Reaped> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let pid = libc::pid_t::try_from(child.id()).unwrap();
+        let mut status = 0;
+        // SAFETY: all-zero bytes are a valid `rusage`, and both pointers are to live variables.
+        #[expect(unsafe_code, reason = "the standard library doesn't tell what a child has used; see SAFETY")]
+        let (reaped, usage) = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            (libc::wait4(pid, &raw mut status, 0, &raw mut usage), usage)
+        };
+        assert_eq!(reaped, pid);
+        let peak_rss_bytes = u64::try_from(usage.ru_maxrss).unwrap() * 1024;
+        drop(sender.send(Reaped { status: ExitStatus::from_raw(status), took: now() - start, peak_rss_bytes }));
+    });
+    receiver
+}
+
+/// A process that runs. Dropping it kills it.
+pub struct Running {
+    pid: libc::pid_t,
+    start: Instant,
+    limit: Duration,
+    ended: Receiver<Reaped>,
+    stdin: Option<ChildStdin>,
+    /// Held so that the process doesn't find it closed.
+    unread: Option<ChildStdout>,
+    stdout: Option<Collected>,
+    stderr: Option<Collected>,
+    is_over: bool,
+}
+
+impl Running {
+    /// Sends it a signal, such as `libc::SIGINT`.
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: no memory is involved; the process is a child of this one and has not been waited for by anything but its own thread.
+        #[expect(unsafe_code, reason = "the standard library sends no signal but SIGKILL; see SAFETY")]
+        unsafe {
+            libc::kill(self.pid, signal)
+        };
+    }
+
+    /// Writes to its standard input.
+    ///
+    /// # Panics
+    /// When it isn't held open, or can't be written.
+    pub fn say(&mut self, text: &str) {
+        let pipe = self.stdin.as_mut().unwrap();
+        pipe.write_all(text.as_bytes()).and_then(|()| pipe.flush()).unwrap();
+    }
+
+    /// Closes its standard input.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until standard output is as `enough` wants it; gives the time since the start.
+    ///
+    /// # Panics
+    /// When that doesn't happen in time.
+    pub fn until_stdout(&self, enough: impl Fn(&[u8]) -> bool) -> Duration {
+        self.until(self.stdout.as_ref(), enough)
+    }
+
+    /// Waits until standard error is as `enough` wants it.
+    ///
+    /// # Panics
+    /// When that doesn't happen in time.
+    pub fn until_stderr(&self, enough: impl Fn(&[u8]) -> bool) -> Duration {
+        self.until(self.stderr.as_ref(), enough)
+    }
+
+    fn until(&self, stream: Option<&Collected>, enough: impl Fn(&[u8]) -> bool) -> Duration {
+        let (content, changed) = &*stream.unwrap().content;
+        let content = content.lock().unwrap();
+        let (content, timeout) = changed.wait_timeout_while(content, self.limit, |content| !enough(&content.bytes) && !content.is_closed).unwrap();
+        assert!(!timeout.timed_out() && enough(&content.bytes), "it never came: {}", String::from_utf8_lossy(&content.bytes));
+        drop(content);
+        now() - self.start
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it runs longer than its limit, or a panic shows on its standard error: no test may let that pass.
+    #[must_use]
+    pub fn wait(mut self) -> Ended {
+        let Ok(reaped) = self.ended.recv_timeout(self.limit) else {
+            self.signal(libc::SIGKILL);
+            let said = self.stderr.take().map(Collected::finish).unwrap_or_default().bytes;
+            panic!("still running after {:?}; it said:\n{}", self.limit, String::from_utf8_lossy(&said));
+        };
+        self.is_over = true;
+        self.unread = None;
+        let stdout = self.stdout.take().map(Collected::finish).unwrap_or_default();
+        let stderr = String::from_utf8_lossy(&self.stderr.take().map(Collected::finish).unwrap_or_default().bytes).into_owned();
+        assert!(!stderr.contains("panicked at") && !stderr.contains("RUST_BACKTRACE"), "weir panicked:\n{stderr}");
+        let Reaped { status, took, peak_rss_bytes } = reaped;
+        // As shells say it.
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        Ended { code, stdout: stdout.bytes, stderr, took, first_output: stdout.first, peak_rss_bytes }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.signal(libc::SIGKILL);
+        }
+    }
+}
+
+/// What has come out of a pipe.
+#[derive(Debug, Default)]
+struct Content {
+    bytes: Vec<u8>,
+    first: Option<Duration>,
+    is_closed: bool,
+}
+
+/// A pipe that a thread reads.
+struct Collected {
+    content: Arc<(Mutex<Content>, Condvar)>,
+    thread: JoinHandle<()>,
+}
+
+impl Collected {
+    /// Reads to the end, or to the end of so many lines.
+    fn start(mut pipe: impl Read + Send + 'static, lines: Option<usize>, start: Instant) -> Self {
+        let content: Arc<(Mutex<Content>, Condvar)> = Arc::default();
+        let shared = Arc::clone(&content);
+        let thread = std::thread::spawn(move || {
+            let mut block = vec![0; READ_BYTES];
+            let mut left = lines;
+            loop {
+                let count = if left == Some(0) { 0 } else { pipe.read(&mut block).unwrap_or_default() };
+                let took = now() - start;
+                let mut content = shared.0.lock().unwrap();
+                let mut read = block.get(..count).unwrap_or_default();
+                if let Some(left) = &mut left {
+                    let end = read.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).take(*left);
+                    let ends: Vec<usize> = end.collect();
+                    *left -= ends.len();
+                    let kept = if *left == 0 { ends.last().copied() } else { None };
+                    read = read.get(..kept.unwrap_or(read.len())).unwrap_or_default();
+                }
+                content.bytes.extend_from_slice(read);
+                content.first = content.first.or(if count > 0 { Some(took) } else { None });
+                content.is_closed = count == 0;
+                shared.1.notify_all();
+                if count == 0 {
+                    break;
+                }
+            }
+        });
+        Self { content, thread }
+    }
+
+    fn finish(self) -> Content {
+        self.thread.join().unwrap();
+        std::mem::take(&mut *self.content.0.lock().unwrap())
+    }
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; 128 and the signal's number if one ended it.
+    pub code: i32,
+    /// What was collected of its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: String,
+    /// From before its start to its end.
+    pub took: Duration,
+    /// From before its start to the first byte of its standard output.
+    pub first_output: Option<Duration>,
+    /// The most memory that it had resident at once.
+    pub peak_rss_bytes: u64,
+}
+
+impl Ended {
+    /// Checks its exit code.
+    ///
+    /// # Panics
+    /// When it is another one; with what it said.
+    #[must_use]
+    pub fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "exit code {} for {code}; it said:\n{}", self.code, self.stderr);
+        self
+    }
+
+    /// Its standard output as text.
+    ///
+    /// # Panics
+    /// When it isn't UTF-8.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// The three parts of the error that it told.
+    ///
+    /// # Panics
+    /// When there is no error of three parts on its standard error, or more than one.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        let (mut what, mut why, mut remedy) = (String::new(), String::new(), String::new());
+        let mut part: Option<&mut String> = None;
+        for line in self.stderr.lines() {
+            if let Some(rest) = line.strip_prefix("error: ") {
+                assert!(what.is_empty(), "two errors:\n{}", self.stderr);
+                what.push_str(rest);
+                part = Some(&mut what);
+            } else if let Some(rest) = line.strip_prefix("  why: ") {
+                why.push_str(rest);
+                part = Some(&mut why);
+            } else if let Some(rest) = line.strip_prefix("  do:  ") {
+                remedy.push_str(rest);
+                part = Some(&mut remedy);
+            } else if let (Some(part), Some(rest)) = (&mut part, line.strip_prefix("       ")) {
+                part.push('\n');
+                part.push_str(rest);
+            } else {
+                part = None;
+            }
+        }
+        assert!(!what.is_empty() && !why.is_empty() && !remedy.is_empty(), "no error of three parts:\n{}", self.stderr);
+        Told { what, why, remedy }
+    }
+
+    /// Checks that it failed with `code` and an error whose parts contain these words.
+    ///
+    /// # Panics
+    /// When it didn't.
+    #[must_use]
+    pub fn failed(self, code: i32, what: &[&str], why: &[&str]) -> Told {
+        let told = self.with_code(code).told();
+        for (part, words) in [(&told.what, what), (&told.why, why)] {
+            words.iter().for_each(|word| assert!(part.contains(word), "`{word}` is not in {part:?} of {told:?}"));
+        }
+        told
+    }
+}
+
+/// An error in three parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What failed.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+}
