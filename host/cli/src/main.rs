@@ -1,16 +1,16 @@
 //! The binary `weir`: reads the command line, does what it says, ends with an exit code.
 
 mod args;
-mod atomic_file;
-mod commands;
 mod exit_code;
-mod job;
-mod logging;
 mod machine;
+mod logging;
+mod signals;
 mod output;
 mod progress;
-mod signals;
 mod summary;
+mod atomic_file;
+mod job;
+mod commands;
 
 use std::process::ExitCode as ProcessExitCode;
 

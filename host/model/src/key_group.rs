@@ -128,12 +128,49 @@ mod tests {
     }
 
     #[test]
+    fn key_groups_are_those_of_flink() {
+        // Printed by `KeyGroupRangeAssignment.computeKeyGroupForKeyHash` of Apache Flink 2.3.0 for max-parallelism 128, 32,768 and 200.
+        let check = |hash: u32, groups: [u32; 3]| {
+            let ours = [128, 32_768, 200].map(|max| MaxParallelism::new(p(max), p(1)).unwrap().key_group(u64::from(hash)).0);
+            assert_eq!(ours, groups, "{hash}");
+        };
+        check(0, [94, 31_198, 54]);
+        check(1, [86, 16_342, 78]);
+        check(u32::MAX, [80, 15_184, 48]);
+        check(42, [29, 28_189, 165]);
+        check(0x8000_0000, [108, 10_348, 132]);
+        check(0x7fff_ffff, [62, 19_646, 134]);
+        check(1_311_228_371, [86, 13_910, 78]);
+        check(3_735_928_559, [36, 11_940, 20]);
+        check(4_171_510_507, [93, 6_877, 157]);
+        // The upper half of the 64 bits takes no part.
+        check(0, MaxParallelism::new(p(128), p(1)).map(|max| [max.key_group(7 << 32).0, 31_198, 54]).unwrap());
+    }
+
+    #[test]
+    fn key_group_ranges_are_those_of_flink() {
+        // Printed by `computeKeyGroupRangeForOperatorIndex` of Apache Flink 2.3.0, whose ranges include their end.
+        let check = |groups, parallelism, subtask, first: u32, last: u32| {
+            let max = MaxParallelism::new(p(groups), p(parallelism)).unwrap();
+            assert_eq!(max.range(SubtaskIndex(subtask), p(parallelism)), first..last + 1);
+        };
+        check(128, 3, 0, 0, 42);
+        check(128, 3, 2, 86, 127);
+        check(200, 7, 2, 58, 85);
+        check(200, 7, 6, 172, 199);
+        check(32_768, 100, 4, 1311, 1638);
+        check(32_768, 100, 8, 2622, 2949);
+    }
+
+    #[test]
     fn the_default_max_parallelism_is_flinks() {
         let check = |parallelism, groups| assert_eq!(MaxParallelism::default_for(p(parallelism)).get(), groups);
         check(1, 128);
         check(85, 128);
+        check(86, 256);
         check(128, 256);
         check(200, 512);
+        check(1000, 2048);
         check(32_768, 32_768);
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! Nothing here does I/O, runs a task, or knows WebAssembly.
 
+pub mod error;
+pub mod id;
+pub mod time;
+pub mod rows;
+pub mod element;
+pub mod key_group;
 pub mod codec;
 pub mod describe;
-pub mod element;
-pub mod error;
-pub mod graph;
-pub mod id;
-pub mod job_file;
-pub mod key_group;
-pub mod quantity;
-pub mod rows;
 pub mod section;
-pub mod time;
+pub mod quantity;
+pub mod graph;
+pub mod job_file;
 
 pub use error::{Error, ErrorKind, Result};

@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine};
 use weir_model::{Error, Result};
 
 use crate::compile_cache::CompileCache;
-use crate::instance::{HostData, link};
+use crate::host_functions::{HostData, link};
 use crate::limits::STACK_BYTES_MAX;
 
 /// How often running calls are checked against their deadline.

@@ -3,14 +3,16 @@
 //! Nothing here knows jobs, tasks, checkpoints or connectors: another engine could be the caller.
 
 mod bindings;
+pub mod error;
+mod limits;
+mod services;
+mod guest;
+mod host_functions;
 mod compile_cache;
 pub mod engine;
-pub mod error;
-mod guest;
-mod instance;
-mod limits;
+mod functions;
 pub mod load;
-mod services;
+mod instance;
 pub mod transaction;
 
 pub use engine::{EngineOptions, PluginEngine};

@@ -13,7 +13,8 @@ use weir_model::id::PluginDigest;
 use crate::bindings::v0_1;
 use crate::engine::PluginEngine;
 use crate::error::LoadError;
-use crate::instance::{self, HostData};
+use crate::functions;
+use crate::host_functions::HostData;
 use crate::limits::InstanceLimits;
 
 /// A plugin that has passed every check that doesn't need a job.
@@ -65,7 +66,7 @@ impl Plugin {
         let imports = check_world(engine, &component)?;
         let linker = &engine.inner.linker;
         let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::Shape(format!("an import differs from the contract: {error:#}")))?;
-        let description = instance::describe(engine, &pre, &InstanceLimits::default())?;
+        let description = functions::describe(engine, &pre, &InstanceLimits::default())?;
         check_description(&description)?;
         Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into() })
     }

@@ -243,7 +243,7 @@ impl OperatorSubtask {
         let Services { state, table, staged, emitted, .. } = &mut **services;
         if decision == Decision::Commit {
             if self.keyed {
-                state.apply(table, std::mem::take(staged));
+                std::mem::take(staged).apply(state, table);
             }
             outputs.batches.append(emitted);
             services.apply_counters();

@@ -34,7 +34,7 @@ impl PluginSet {
         Ok(Self { by_name })
     }
 
-    pub(crate) fn into_used(self, _nodes: &[Node]) -> BTreeMap<String, Plugin> {
+    pub(crate) fn into_plugins(self) -> BTreeMap<String, Plugin> {
         self.by_name
     }
 }

@@ -1,15 +1,16 @@
 //! From a job graph to running tasks: what is chained, what is exchanged, who waits for whom, and how it ends.
 
+pub mod plan;
 mod binding;
-mod build;
-mod chain;
-mod dead_letter;
+mod planner;
+pub mod metrics;
 mod exchange;
 mod gate;
-pub mod job;
-pub mod metrics;
-pub mod plan;
+mod dead_letter;
+mod chain;
 mod task;
+mod build;
+pub mod job;
 
 pub use job::{Job, JobHandle, JobOptions, JobReport};
 pub use plan::{Edge, Exchange, GuestMaker, Plan, PlannedKind, PlannedNode, PlannedOperator};

@@ -3,10 +3,10 @@
 use weir_model::describe::{StateDescriptor, StateKind};
 use weir_model::rows::Batch;
 
+use crate::column::MISSING;
 use crate::index::{EntryId, KeyIndex, Probe};
 use crate::prefetch::prefetch;
 use crate::small_bytes::SmallBytes;
-use crate::staged::{Staged, StateError};
 use crate::sub_keys::SubKeys;
 
 /// A key and the value of the function's first value state: 64 bytes, so that counting a word touches one cache line.
@@ -62,8 +62,13 @@ impl KeyTable {
         self.entries.is_empty()
     }
 
-    pub(crate) fn entry(&self, slot: u32) -> Result<EntryId, StateError> {
-        self.entries.get(slot as usize).copied().ok_or(StateError::UnknownSlot { slot, slots: self.entries.len() })
+    pub(crate) fn entry(&self, slot: u32) -> Option<EntryId> {
+        self.entries.get(slot as usize).copied()
+    }
+
+    /// The keys that were met for the first time.
+    pub(crate) fn created(&self) -> impl Iterator<Item = EntryId> {
+        self.created.iter().copied()
     }
 }
 
@@ -109,7 +114,7 @@ impl KeyedState {
 
     /// Numbers the distinct keys of `batch`, which carries the hashes of its keys, into `table`, and each record's key into `slots`.
     ///
-    /// A key that is new gets an entry at once; [`Self::apply`] or [`Self::discard`] takes it away again if nothing was put.
+    /// A key that is new gets an entry at once; [`crate::Staged::apply`] or [`Self::discard`] takes it away again if nothing was put.
     pub fn number(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) {
         debug_assert_eq!(batch.hashes().len(), batch.len(), "a keyed operator's input was hashed by the exchange");
         slots.clear();
@@ -187,7 +192,7 @@ impl KeyedState {
     /// A map or list state has no such values: nothing is appended.
     pub fn values(&self, table: &KeyTable, state: usize, lengths: &mut Vec<u32>, data: &mut Vec<u8>) {
         let mut push = |value: Option<&SmallBytes>| match value {
-            None => lengths.push(crate::MISSING),
+            None => lengths.push(MISSING),
             Some(value) => {
                 lengths.push(value.len() as u32);
                 data.extend_from_slice(value);
@@ -203,47 +208,23 @@ impl KeyedState {
         }
     }
 
-    /// Makes what a call staged over `table` the state.
-    pub fn apply(&mut self, table: &KeyTable, staged: Staged) {
-        let mut deleted: Vec<EntryId> = Vec::new();
-        for put in staged.puts {
-            let place = self.places.get(put.state as usize).copied();
-            for (slot, value) in put.slots.iter().zip(put.values.iter()) {
-                let Ok(id) = table.entry(*slot) else { continue };
-                let cell = match place {
-                    Some(Place::First) => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
-                    Some(Place::Column(column)) => self.columns.get_mut(column).and_then(|column| column.get_mut(id.as_usize())),
-                    Some(Place::SubKeys(_)) | None => None,
-                };
-                if let Some(cell) = cell {
-                    *cell = value.map(SmallBytes::from);
-                }
-                if value.is_none() {
-                    deleted.push(id);
-                }
-            }
+    /// The cell of an entry in a value state; `None` for other kinds of state.
+    pub(crate) fn cell(&mut self, state: u32, id: EntryId) -> Option<&mut Option<SmallBytes>> {
+        match self.places.get(state as usize).copied()? {
+            Place::First => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
+            Place::Column(column) => self.columns.get_mut(column)?.get_mut(id.as_usize()),
+            Place::SubKeys(_) => None,
         }
-        for ((state, slot), changes) in staged.subs {
-            let (Ok(id), Some(Place::SubKeys(place))) = (table.entry(slot), self.places.get(state as usize)) else { continue };
-            let Some(sub_keys) = self.sub_keys.get_mut(*place) else { continue };
-            if changes.cleared {
-                sub_keys.clear(id);
-            }
-            for (sub_key, value) in &changes.puts {
-                sub_keys.put(id, sub_key, value.as_deref());
-            }
-            deleted.push(id);
-        }
-        self.remove_vacant(table.created.iter().chain(&deleted));
     }
 
     /// Forgets the keys that [`Self::number`] met for the first time, because the call that would have used them failed.
     pub fn discard(&mut self, table: &KeyTable) {
-        self.remove_vacant(table.created.iter());
+        self.remove_vacant(table.created());
     }
 
-    fn remove_vacant<'a>(&mut self, ids: impl Iterator<Item = &'a EntryId>) {
-        for id in ids.copied() {
+    /// Forgets those of `ids` that have no state.
+    pub(crate) fn remove_vacant(&mut self, ids: impl Iterator<Item = EntryId>) {
+        for id in ids {
             let at = id.as_usize();
             let vacant = self.entries.get(at).is_some_and(|entry| entry.first.is_none())
                 && self.columns.iter().all(|column| column.get(at).is_none_or(Option::is_none))
@@ -265,6 +246,13 @@ impl KeyedState {
 
     pub(crate) fn state_count(&self) -> usize {
         self.places.len()
+    }
+
+    pub(crate) fn sub_keys_mut(&mut self, state: u32) -> Option<&mut SubKeys> {
+        match self.places.get(state as usize) {
+            Some(Place::SubKeys(place)) => self.sub_keys.get_mut(*place),
+            _ => None,
+        }
     }
 
     pub(crate) fn sub_keys(&self, state: u32) -> Option<&SubKeys> {

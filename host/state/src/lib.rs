@@ -3,12 +3,14 @@
 //! Entries are addressed by state name and key (the descriptor's number stands for the name while a job runs). Nothing here
 //! knows who calls it, where bytes are stored, or what they mean.
 
-mod index;
-mod keyed;
-mod prefetch;
+mod column;
 mod small_bytes;
-mod staged;
+mod prefetch;
+mod index;
 mod sub_keys;
+mod keyed;
+mod staged;
 
+pub use column::{Column, MISSING, OwnedColumn, StateError};
 pub use keyed::{KeyTable, KeyedState};
-pub use staged::{Column, MISSING, OwnedColumn, Page, Scope, Staged, StateError};
+pub use staged::{Page, Scope, Staged};

@@ -2,135 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+use crate::column::{Column, OwnedColumn, StateError};
+use crate::index::EntryId;
 use crate::keyed::{KeyTable, KeyedState};
-
-/// The length of an item that is missing from a column.
-pub const MISSING: u32 = u32::MAX;
-
-/// Byte strings in one column: item `i` has `lengths[i]` bytes of `data`; [`MISSING`]: there is no item `i`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Column<'a> {
-    /// One length an item.
-    pub lengths: &'a [u32],
-    /// The items' bytes, back to back.
-    pub data: &'a [u8],
-}
-
-/// A [`Column`] that owns its bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnedColumn {
-    /// One length an item.
-    pub lengths: Vec<u32>,
-    /// The items' bytes, back to back.
-    pub data: Vec<u8>,
-}
-
-impl OwnedColumn {
-    /// Appends an item.
-    pub fn push(&mut self, item: Option<&[u8]>) {
-        self.lengths.push(item.map_or(MISSING, |item| item.len() as u32));
-        self.data.extend_from_slice(item.unwrap_or_default());
-    }
-
-    /// The column, borrowed.
-    #[must_use]
-    pub fn as_column(&self) -> Column<'_> {
-        Column { lengths: &self.lengths, data: &self.data }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.as_column().iter()
-    }
-}
-
-impl<'a> Column<'a> {
-    /// The items, in order. Ends early where the lengths don't add up; [`Column::check`] says so beforehand.
-    pub fn iter(self) -> impl Iterator<Item = Option<&'a [u8]>> {
-        let mut rest = self.data;
-        self.lengths.iter().map_while(move |length| {
-            if *length == MISSING {
-                return Some(None);
-            }
-            let (item, more) = rest.split_at_checked(*length as usize)?;
-            rest = more;
-            Some(Some(item))
-        })
-    }
-
-    /// # Errors
-    /// When there are not `items` items, or their lengths don't add up to the data.
-    pub fn check(self, items: usize) -> Result<(), StateError> {
-        let bytes = self.lengths.iter().filter(|length| **length != MISSING).map(|length| u64::from(*length)).sum::<u64>();
-        if self.lengths.len() == items && bytes == self.data.len() as u64 {
-            Ok(())
-        } else {
-            Err(StateError::BadColumn { items, lengths: self.lengths.len(), bytes, data: self.data.len() })
-        }
-    }
-}
-
-/// A guest's mistake in a state call.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StateError {
-    /// A state number beyond the function's states.
-    #[error("state {state} is not declared: the function has {states} states, numbered from 0")]
-    UnknownState {
-        /// The number given.
-        state: u32,
-        /// How many there are.
-        states: usize,
-    },
-    /// A value state used as a map or list, or the other way round.
-    #[error("state {state} is a {} state and was used as a {} state", kind_word(*.is_value), kind_word(!*.is_value))]
-    WrongKind {
-        /// The state's number.
-        state: u32,
-        /// Whether it is a value state.
-        is_value: bool,
-    },
-    /// A slot beyond the keys of the call.
-    #[error("slot {slot} is not a key of this call, which has {slots}")]
-    UnknownSlot {
-        /// The slot given.
-        slot: u32,
-        /// How many there are.
-        slots: usize,
-    },
-    /// Lengths, items and data that contradict each other.
-    #[error("a column of {lengths} lengths that add up to {bytes} bytes came with {data} bytes of data for {items} items")]
-    BadColumn {
-        /// Items expected.
-        items: usize,
-        /// Lengths given.
-        lengths: usize,
-        /// What the lengths add up to.
-        bytes: u64,
-        /// Bytes given.
-        data: usize,
-    },
-}
-
-fn kind_word(is_value: bool) -> &'static str {
-    if is_value { "value" } else { "map or list" }
-}
 
 /// New values of a value state.
 #[derive(Debug)]
-pub(crate) struct Put {
-    pub(crate) state: u32,
-    pub(crate) slots: Vec<u32>,
-    pub(crate) values: OwnedColumn,
+struct Put {
+    state: u32,
+    slots: Vec<u32>,
+    values: OwnedColumn,
 }
 
 /// What a call did to the entries of one key in one map or list state.
 #[derive(Debug, Default)]
-pub(crate) struct SubChanges {
+struct SubChanges {
     /// Everything that was there before is gone.
-    pub(crate) cleared: bool,
+    cleared: bool,
     /// Then these were put; `None` deletes.
-    pub(crate) puts: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
+    puts: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
 }
 
 /// What a call may touch: the keys of its batch and their state.
@@ -142,11 +32,17 @@ pub struct Scope<'a> {
     pub table: &'a KeyTable,
 }
 
+impl Scope<'_> {
+    fn entry(self, slot: u32) -> Result<EntryId, StateError> {
+        self.table.entry(slot).ok_or(StateError::UnknownSlot { slot, slots: self.table.len() })
+    }
+}
+
 /// The state writes of one call.
 #[derive(Debug, Default)]
 pub struct Staged {
-    pub(crate) puts: Vec<Put>,
-    pub(crate) subs: BTreeMap<(u32, u32), SubChanges>,
+    puts: Vec<Put>,
+    subs: BTreeMap<(u32, u32), SubChanges>,
     bytes: usize,
 }
 
@@ -162,6 +58,33 @@ pub struct Page {
 }
 
 impl Staged {
+    /// Makes what the call over `table` staged the state.
+    pub fn apply(self, state: &mut KeyedState, table: &KeyTable) {
+        let mut touched: Vec<EntryId> = table.created().collect();
+        for put in self.puts {
+            for (slot, value) in put.slots.iter().zip(put.values.iter()) {
+                let Some(id) = table.entry(*slot) else { continue };
+                if let Some(cell) = state.cell(put.state, id) {
+                    *cell = value.map(Into::into);
+                }
+                if value.is_none() {
+                    touched.push(id);
+                }
+            }
+        }
+        for ((number, slot), changes) in self.subs {
+            let (Some(id), Some(sub_keys)) = (table.entry(slot), state.sub_keys_mut(number)) else { continue };
+            if changes.cleared {
+                sub_keys.clear(id);
+            }
+            for (sub_key, value) in &changes.puts {
+                sub_keys.put(id, sub_key, value.as_deref());
+            }
+            touched.push(id);
+        }
+        state.remove_vacant(touched.into_iter());
+    }
+
     /// Bytes held by what is staged, roughly: what the limit of a call is compared with.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -221,7 +144,7 @@ impl Staged {
         sub_keys.check(slots.len())?;
         let mut found = OwnedColumn::default();
         for (slot, sub_key) in slots.iter().zip(sub_keys.iter()) {
-            let (entry, sub_key) = (scope.table.entry(*slot)?, sub_key.unwrap_or_default());
+            let (entry, sub_key) = (scope.entry(*slot)?, sub_key.unwrap_or_default());
             let changes = self.subs.get(&(number, *slot));
             let stored = || scope.state.sub_keys(number).and_then(|sub_keys| sub_keys.get(entry, sub_key));
             found.push(match changes.and_then(|changes| changes.puts.get(sub_key)) {
@@ -239,7 +162,7 @@ impl Staged {
     /// As [`Self::put`].
     pub fn scan(&self, scope: Scope<'_>, number: u32, slot: u32, after: Option<&[u8]>, limit: u32, bytes_max: usize) -> Result<Page, StateError> {
         check_kind(scope.state, number, false)?;
-        let entry = scope.table.entry(slot)?;
+        let entry = scope.entry(slot)?;
         let changes = self.subs.get(&(number, slot));
         let cleared = changes.is_some_and(|changes| changes.cleared);
         let stored = scope.state.sub_keys(number).filter(|_| !cleared).into_iter().flat_map(|sub_keys| sub_keys.range(entry, after));

@@ -80,7 +80,7 @@ fn a_key_whose_last_value_is_deleted_is_forgotten() {
             2 => staged.put_sub(Scope { state, table: &table }, 2, &[0], column(&[Some("s")]).as_column(), column(&[value]).as_column()).unwrap(),
             _ => staged.put(Scope { state, table: &table }, number, vec![0], column(&[value])).unwrap(),
         }
-        state.apply(&table, staged);
+        staged.apply(state, &table);
         state.len()
     };
     let steps = [(0, Some("x"), 1), (1, Some("y"), 1), (2, Some("z"), 1), (0, None, 1), (2, None, 1), (1, None, 0), (1, None, 0), (0, Some("x"), 1)];
@@ -101,7 +101,7 @@ fn a_call_sees_its_own_writes_to_a_map_and_in_order() {
     for (sub_key, value) in [("b", "1"), ("d", "2"), ("f", "3")] {
         put(&mut staged, &state, &table, sub_key, Some(value));
     }
-    state.apply(&table, staged);
+    staged.apply(&mut state, &table);
 
     number_keys(&mut state, &batch(&["k"]), &mut table);
     let mut staged = Staged::default();
@@ -165,7 +165,7 @@ proptest! {
             counts.iter().for_each(|count| new.push(Some(&count.to_le_bytes())));
             staged.put(Scope { state: &state, table: &table }, 0, (0..counts.len() as u32).collect(), new).unwrap();
             if succeeds {
-                state.apply(&table, staged);
+                staged.apply(&mut state, &table);
                 keys.into_iter().for_each(|key| *model.entry(key).or_default() += 1);
             } else {
                 state.discard(&table);

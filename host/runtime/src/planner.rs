@@ -1,0 +1,92 @@
+//! Makes the plan of a job: binds its names, and decides what is chained.
+
+use weir_model::graph::{JobGraph, NodeIndex, NodeKind};
+use weir_model::{Error, Result};
+use weir_plugin::PluginEngine;
+
+use crate::binding::{self, PluginSet};
+use crate::plan::{Edge, Exchange, Plan, PlannedNode};
+
+impl Plan {
+    /// Loads what the job names and checks that it fits together. Starts nothing, reads no input.
+    ///
+    /// # Errors
+    /// The first thing that doesn't fit, with its line.
+    pub fn build(graph: JobGraph, engine: &PluginEngine) -> Result<Self> {
+        let plugins = PluginSet::load(&graph, engine)?;
+        let mut nodes = Vec::new();
+        for node in &graph.nodes {
+            nodes.push(binding::bind_node(&graph, node, &plugins)?);
+        }
+        let mut edges = Vec::new();
+        for (to, node) in graph.nodes.iter().enumerate() {
+            edges.extend(binding::bind_inputs(&graph, &nodes, NodeIndex(to), node)?);
+        }
+        check_connected(&graph, &nodes, &edges)?;
+        mark_chained(&nodes, &mut edges);
+        let chains = chains(nodes.len(), &edges);
+        Ok(Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() })
+    }
+}
+
+/// Every output that isn't a dead-letter or side output must be read by somebody, or its records would vanish unseen.
+fn check_connected(graph: &JobGraph, nodes: &[PlannedNode], edges: &[Edge]) -> Result<()> {
+    for (index, (node, planned)) in graph.nodes.iter().zip(nodes).enumerate() {
+        let is_sink = matches!(node.kind, NodeKind::Sink { .. });
+        let read = edges.iter().any(|edge| edge.from.0 == index && edge.output == 0);
+        if !is_sink && !planned.outputs.is_empty() && !read {
+            return Err(Error::usage(
+                format!("{}:{}: {}", graph.file, node.line, node.uid),
+                "nobody reads its output, so its records would be lost",
+                format!("add a sink with `input = \"{}\"`; the connector \"blackhole\" throws records away on purpose", node.uid),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Two nodes share a task when each subtask of the one feeds exactly one subtask of the other, and nobody else does.
+fn mark_chained(nodes: &[PlannedNode], edges: &mut [Edge]) {
+    let fan_in = |to: NodeIndex, edges: &[Edge]| edges.iter().filter(|edge| edge.to == to).count();
+    let counts: Vec<usize> = (0..nodes.len()).map(|to| fan_in(NodeIndex(to), edges)).collect();
+    for edge in edges {
+        edge.chained = edge.exchange == Exchange::Forward && counts.get(edge.to.0) == Some(&1);
+    }
+}
+
+/// The nodes of each task: a head that isn't chained to its input, and everything that is chained behind it.
+fn chains(nodes: usize, edges: &[Edge]) -> Vec<Vec<NodeIndex>> {
+    let mut chain_of: Vec<usize> = Vec::with_capacity(nodes);
+    let mut chains: Vec<Vec<NodeIndex>> = Vec::new();
+    for index in (0..nodes).map(NodeIndex) {
+        // Inputs come before consumers, so the producer's chain is known.
+        let producer = edges.iter().find(|edge| edge.to == index && edge.chained).and_then(|edge| chain_of.get(edge.from.0).copied());
+        let chain = producer.unwrap_or(chains.len());
+        match chains.get_mut(chain) {
+            Some(members) => members.push(index),
+            None => chains.push(vec![index]),
+        }
+        chain_of.push(chain);
+    }
+    chains
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(from: usize, to: usize, chained: bool) -> Edge {
+        Edge { from: NodeIndex(from), output: 0, to: NodeIndex(to), input: 0, exchange: Exchange::Forward, chained }
+    }
+
+    #[test]
+    fn a_chain_is_a_head_and_everything_chained_behind_it() {
+        let check = |nodes, edges: &[Edge], expected: &[&[usize]]| {
+            let found: Vec<Vec<usize>> = chains(nodes, edges).into_iter().map(|chain| chain.into_iter().map(|index| index.0).collect()).collect();
+            assert_eq!(found, expected);
+        };
+        check(4, &[edge(0, 1, true), edge(1, 2, false), edge(2, 3, true)], &[&[0, 1], &[2, 3]]);
+        check(3, &[edge(0, 1, true), edge(0, 2, true)], &[&[0, 1, 2]]);
+        check(3, &[edge(0, 2, false), edge(1, 2, false)], &[&[0], &[1], &[2]]);
+    }
+}
