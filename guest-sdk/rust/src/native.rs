@@ -74,7 +74,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// What the host offers during a call. All but the log and the counters is staged until the call returns ok.
+/// What the host offers during a call. All but the log is staged until the call returns ok.
 pub trait Services {
     /// Hands rows to an output port.
     fn emit(&mut self, output: u32, rows: &[u8]);

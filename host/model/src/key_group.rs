@@ -40,7 +40,7 @@ impl MaxParallelism {
         Ok(Self(groups))
     }
 
-    /// Flink's default: 128 up to parallelism 128, else 1.5 times the parallelism rounded up to a power of two, at most 32,768.
+    /// Flink's default (`computeDefaultMaxParallelism`): 1.5 times the parallelism rounded up to a power of two, 128 to 32,768.
     #[must_use]
     pub fn default_for(parallelism: Parallelism) -> Self {
         let p = parallelism.get();

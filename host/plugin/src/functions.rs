@@ -9,6 +9,7 @@ use crate::engine::{PluginEngine, deadline_ticks};
 use crate::error::{Breakage, LoadError};
 use crate::host_functions::HostData;
 use crate::limits::{InstanceLimits, Limiter, STACK_BYTES_MAX};
+use crate::services::Services;
 
 /// A store for one instance.
 pub(crate) fn new_store(engine: &PluginEngine, limits: &InstanceLimits) -> Store<HostData> {
@@ -37,6 +38,8 @@ pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limit
     let failed = |error: &wasmtime::Error, store: &Store<HostData>| LoadError::Describe(format!("failed: {}", breakage(error, store, limits)));
     let instance = pre.instantiate(&mut store).map_err(|error| failed(&error, &store))?;
     Functions::find(&mut store, &instance).map_err(LoadError::Shape)?;
+    // A guest may log while it describes itself: an SDK's panic hook does.
+    store.data_mut().services = Some(Box::new(Services::detached("describe", *limits)));
     let describe = find::<(), (v0_1::Description,)>(&mut store, &instance, "describe").map_err(LoadError::Shape)?;
     let (description,) = describe.call(&mut store, ()).map_err(|error| failed(&error, &store))?;
     Ok(description.into())

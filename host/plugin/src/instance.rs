@@ -2,7 +2,7 @@
 
 use wasmtime::Store;
 use wasmtime::component::TypedFunc;
-use weir_state::{Column, KeyedState};
+use weir_state::Column;
 
 use crate::bindings::v0_1;
 use crate::engine::deadline_ticks;
@@ -47,8 +47,7 @@ impl WasmGuest {
         let instance = self.plugin.pre.instantiate(&mut store).map_err(|error| breakage(&error, &store, &self.limits))?;
         let functions = Functions::find(&mut store, &instance).map_err(Breakage::Contract)?;
         // A guest may log from `open` (an SDK's panic hook does): it gets services whose log is kept and whose rest is thrown away.
-        let state = KeyedState::new(&[], 0);
-        store.data_mut().services = Some(Box::new(Services::new(&self.subtask.uid, Vec::new(), self.limits, state)));
+        store.data_mut().services = Some(Box::new(Services::detached(&self.subtask.uid, self.limits)));
         let place = v0_1::Subtask {
             uid: self.subtask.uid.clone(),
             index: self.subtask.index,
@@ -99,7 +98,7 @@ impl Guest for WasmGuest {
         let answer = Self::invoke(live, call).map_err(|error| breakage(&error, &live.store, &self.limits));
         let services = live.store.data_mut().services.take();
         // Only this function takes the services out, and it has put them in above.
-        let services = services.unwrap_or_else(|| Box::new(Services::new(&self.subtask.uid, Vec::new(), self.limits, KeyedState::new(&[], 0))));
+        let services = services.unwrap_or_else(|| Box::new(Services::detached(&self.subtask.uid, self.limits)));
         let result = match answer {
             Ok((Ok(()),)) => Ok(()),
             Ok((Err(failure),)) => Err(CallError::Refused { row: failure.row, message: failure.message }),

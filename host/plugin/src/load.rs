@@ -147,6 +147,9 @@ pub fn encode_component(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn encode_module(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    // The encoder trusts the sizes of sections: a torn file would make it panic.
+    let engine = wasmtime::Engine::default();
+    wasmtime::Module::validate(&engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
     let mut encoder = wit_component::ComponentEncoder::default().validate(true);
     encoder = encoder.module(bytes).map_err(|error| LoadError::NoContract(format!("{error:#}")))?;
     encoder.encode().map_err(|error| LoadError::NoContract(format!("{error:#}")))

@@ -51,7 +51,7 @@ pub struct Services {
     pub(crate) emitted: Vec<(usize, Batch)>,
     emitted_bytes: usize,
     log_bytes: usize,
-    last_error: Option<String>,
+    errors: Vec<String>,
     counters: BTreeMap<String, u64>,
     pub(crate) totals: BTreeMap<String, u64>,
 }
@@ -70,10 +70,15 @@ impl Services {
             emitted: Vec::new(),
             emitted_bytes: 0,
             log_bytes: 0,
-            last_error: None,
+            errors: Vec::new(),
             counters: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
+    }
+
+    /// Services outside of any batch: the log works, output and state are refused.
+    pub(crate) fn detached(uid: &str, limits: InstanceLimits) -> Self {
+        Self::new(uid, Vec::new(), limits, KeyedState::new(&[], 0))
     }
 
     /// Forgets everything that a call did; the state keeps what was applied before.
@@ -82,7 +87,7 @@ impl Services {
         self.emitted.clear();
         self.emitted_bytes = 0;
         self.log_bytes = 0;
-        self.last_error = None;
+        self.errors.clear();
         self.counters.clear();
     }
 
@@ -96,9 +101,16 @@ impl Services {
         }
     }
 
+    /// Writes the call's error lines to the log; not for a call that trapped, whose error says them.
+    pub(crate) fn write_errors(&mut self) {
+        for message in self.errors.drain(..) {
+            tracing::error!(target: "guest", uid = self.uid.as_str(), "{message}");
+        }
+    }
+
     /// The last line that the guest logged as an error in this call: where SDKs leave a panic's message.
     pub(crate) fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+        self.errors.last().map(String::as_str)
     }
 
     fn scope(&self) -> Scope<'_> {
@@ -197,10 +209,8 @@ impl Services {
             LogLevel::Debug => tracing::debug!(target: "guest", uid, "{message}"),
             LogLevel::Info => tracing::info!(target: "guest", uid, "{message}"),
             LogLevel::Warn => tracing::warn!(target: "guest", uid, "{message}"),
-            LogLevel::Error => {
-                tracing::debug!(target: "guest", uid, "{message}");
-                self.last_error = Some(message.to_owned());
-            }
+            // Kept until the call has ended: the last words of a guest that traps belong into the error.
+            LogLevel::Error => self.errors.push(message.to_owned()),
         }
     }
 

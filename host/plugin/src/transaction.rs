@@ -232,7 +232,10 @@ impl OperatorSubtask {
         let Some(services) = self.services.take() else {
             return Err(Breakage::Contract("it was called while a call was running".to_owned()).into());
         };
-        let (services, result) = self.guest.call(call, services);
+        let (mut services, result) = self.guest.call(call, services);
+        if !matches!(result, Err(CallError::Broken(_))) {
+            services.write_errors();
+        }
         self.services = Some(services);
         result
     }

@@ -8,13 +8,13 @@ use tokio::sync::watch;
 use weir_connect::sink::SinkWriter;
 use weir_connect::source::SourceReader;
 use weir_model::codec::Codec;
-use weir_model::describe::{FunctionKind, Port};
+use weir_model::describe::FunctionKind;
 use weir_model::element::Element;
 use weir_model::graph::{NodeIndex, OnError};
 use weir_model::id::{Parallelism, SubtaskIndex};
 use weir_model::time::SharedClock;
-use weir_model::{Error, Result};
-use weir_plugin::{Identity, OperatorSubtask, OutputPort, Services, Subtask};
+use weir_model::Result;
+use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services, Subtask};
 use weir_state::KeyedState;
 
 use crate::chain::{Chain, Stage, Target, Work, bug};
@@ -91,7 +91,7 @@ pub(crate) fn build(plan: &Plan, clock: &SharedClock, stop: &watch::Receiver<boo
     builder.check_operators()?;
     for (number, node) in plan.nodes.iter().enumerate() {
         if let PlannedKind::Sink(config) = &node.kind {
-            let input = builder.sink_port(NodeIndex(number))?;
+            let input = plan.sink_port(NodeIndex(number))?;
             let writers = config.open(&node.uid, node.parallelism, &input)?;
             builder.connectors.writers.extend((0..).zip(writers).map(|(subtask, writer)| ((number, subtask), writer)));
         }
@@ -130,29 +130,6 @@ impl Builder<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What a sink reads: the port of its input, or of all its inputs if they agree.
-    fn sink_port(&self, sink: NodeIndex) -> Result<Port> {
-        let mut ports = Vec::new();
-        for edge in self.plan.inputs(sink) {
-            let producer = self.plan.node(edge.from)?;
-            ports.extend(producer.outputs.get(edge.output).map(|port| (producer, port)));
-        }
-        let Some((first, port)) = ports.first() else {
-            return Err(bug(format!("sink {}", self.plan.node(sink)?.uid), "it has no input"));
-        };
-        match ports.iter().find(|(_, other)| (&other.key, &other.value) != (&port.key, &port.value)) {
-            None => Ok((*port).clone()),
-            Some((other, other_port)) => Err(Error::incompatible(
-                format!("sink {}", self.plan.node(sink)?.uid),
-                format!(
-                    "it would write records of different kinds: {} sends ({}, {}), {} sends ({}, {})",
-                    first.uid, port.key, port.value, other.uid, other_port.key, other_port.value
-                ),
-                "give each input a sink of its own",
-            )),
-        }
     }
 
     fn task(&mut self, chain: &[NodeIndex], subtask: SubtaskIndex) -> Result<Task> {
@@ -261,8 +238,11 @@ impl Builder<'_> {
         let keyed = operator.function.kind == FunctionKind::Keyed;
         debug_assert!(keyed || operator.function.inputs.iter().all(|port| port.key != Codec::None));
         let state = KeyedState::new(if keyed { &operator.function.states } else { &[] }, self.seed ^ u64::from(subtask.0));
-        let guest = (operator.guests)(place, operator.limits)
-            .map_err(|breakage| identity.error(format!("it can't be started: {breakage}"), Some(&breakage)))?;
+        let guest = (operator.guests)(place, operator.limits).map_err(|breakage| {
+            // No error policy helps against a trap in `open`.
+            let remedy = if let Breakage::Trap(why) = &breakage { &Breakage::Open(why.clone()) } else { &breakage };
+            identity.error(format!("it can't be started: {breakage}"), Some(remedy))
+        })?;
         let services = Services::new(uid, ports, operator.limits, state);
         Ok(OperatorSubtask::new(identity, &operator.function, operator.on_error, guest, services))
     }

@@ -129,6 +129,32 @@ impl Plan {
         self.nodes.get(index.0).ok_or_else(|| Error::job("the plan", format!("has no node {}", index.0), "this is a bug of weir: please report it"))
     }
 
+    /// What a sink reads: the port of its input, or of all its inputs if they agree.
+    ///
+    /// # Errors
+    /// When the inputs carry records of different kinds.
+    pub fn sink_port(&self, sink: NodeIndex) -> Result<Port> {
+        let mut ports = Vec::new();
+        for edge in self.inputs(sink) {
+            let producer = self.node(edge.from)?;
+            ports.extend(producer.outputs.get(edge.output).map(|port| (producer, port)));
+        }
+        let Some((first, port)) = ports.first() else {
+            return Err(Error::job(format!("sink {}", self.node(sink)?.uid), "it has no input", "this is a bug of weir: please report it"));
+        };
+        match ports.iter().find(|(_, other)| (&other.key, &other.value) != (&port.key, &port.value)) {
+            None => Ok((*port).clone()),
+            Some((other, other_port)) => Err(Error::incompatible(
+                format!("sink {}", self.node(sink)?.uid),
+                format!(
+                    "it would write records of different kinds: {} sends ({}, {}), {} sends ({}, {})",
+                    first.uid, port.key, port.value, other.uid, other_port.key, other_port.value
+                ),
+                "give each input a sink of its own",
+            )),
+        }
+    }
+
     /// The connections that end at `node`, in order of its inputs.
     pub fn inputs(&self, node: NodeIndex) -> impl Iterator<Item = &Edge> {
         self.edges.iter().filter(move |edge| edge.to == node)

@@ -5,7 +5,7 @@ use weir_model::{Error, Result};
 use weir_plugin::PluginEngine;
 
 use crate::binding::{self, PluginSet};
-use crate::plan::{Edge, Exchange, Plan, PlannedNode};
+use crate::plan::{Edge, Exchange, Plan, PlannedKind, PlannedNode};
 
 impl Plan {
     /// Loads what the job names and checks that it fits together. Starts nothing, reads no input.
@@ -25,7 +25,13 @@ impl Plan {
         check_connected(&graph, &nodes, &edges)?;
         mark_chained(&nodes, &mut edges);
         let chains = chains(nodes.len(), &edges);
-        Ok(Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() })
+        let plan = Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() };
+        for (index, node) in plan.nodes.iter().enumerate() {
+            if matches!(node.kind, PlannedKind::Sink(_)) {
+                plan.sink_port(NodeIndex(index))?;
+            }
+        }
+        Ok(plan)
     }
 }
 
