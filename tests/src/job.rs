@@ -229,14 +229,14 @@ mod tests {
     #[test]
     fn running_counts_must_be_whole() {
         let check = |lines: &[&str], any: bool, in_order: bool| {
-            assert_eq!(totals(lines, |lines| final_counts(lines)).is_some(), any, "{lines:?}");
-            assert_eq!(totals(lines, |lines| final_counts_in_order(lines)).is_some(), in_order, "{lines:?}");
+            assert_eq!(totals(lines, final_counts).is_some(), any, "{lines:?}");
+            assert_eq!(totals(lines, final_counts_in_order).is_some(), in_order, "{lines:?}");
         };
         check(&["a\t1", "b\t1", "a\t2"], true, true);
         check(&["a\t2", "a\t1"], true, false);
         check(&["a\t1", "a\t1"], false, false);
         check(&["a\t1", "a\t3"], false, false);
         check(&["a"], false, false);
-        assert_eq!(totals(&["a\t2", "b\t1", "a\t1"], |lines| final_counts(lines)), Some(vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
+        assert_eq!(totals(&["a\t2", "b\t1", "a\t1"], final_counts), Some(vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
     }
 }

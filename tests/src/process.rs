@@ -1,6 +1,7 @@
 //! The binary `weir` as a process: started, watched while it runs, and never waited for without a limit.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -13,7 +14,7 @@ use crate::built;
 
 /// A process that still runs then has failed the test.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Below this a message is no sign of life any more.
+/// What is read of a pipe at once.
 const READ_BYTES: usize = 1 << 16;
 
 /// What happens to standard output.
@@ -151,6 +152,11 @@ fn now() -> Instant {
     Instant::now()
 }
 
+#[expect(clippy::disallowed_methods, reason = "there is nothing to wait on")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
 /// How a process ended and what it used.
 struct Reaped {
     status: ExitStatus,
@@ -229,6 +235,32 @@ impl Running {
     /// When that doesn't happen in time.
     pub fn until_stderr(&self, enough: impl Fn(&[u8]) -> bool) -> Duration {
         self.until(self.stderr.as_ref(), enough)
+    }
+
+    /// Waits until something that nothing tells of has happened, by looking again and again.
+    ///
+    /// # Panics
+    /// When it doesn't happen in time.
+    pub fn until_poll(&self, happened: impl Fn() -> bool) {
+        let start = now();
+        while !happened() {
+            assert!(now() - start < self.limit, "it never came");
+            pause();
+        }
+    }
+
+    /// How many bytes wait in a standard output that nobody reads.
+    ///
+    /// # Panics
+    /// When it is read, or the system doesn't say.
+    #[must_use]
+    pub fn unread_bytes(&self) -> usize {
+        let mut count: libc::c_int = 0;
+        // SAFETY: FIONREAD writes one int to the pointer that it is given.
+        #[expect(unsafe_code, reason = "the standard library doesn't look into pipes; see SAFETY")]
+        let answer = unsafe { libc::ioctl(self.unread.as_ref().unwrap().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        assert_eq!(answer, 0);
+        usize::try_from(count).unwrap()
     }
 
     fn until(&self, stream: Option<&Collected>, enough: impl Fn(&[u8]) -> bool) -> Duration {
