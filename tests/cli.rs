@@ -192,6 +192,18 @@ fn a_signal_ends_the_sources_and_loses_nothing() {
 }
 
 #[test]
+fn a_job_that_waits_for_input_obeys_a_signal() {
+    let folder = JobFolder::new();
+    let mut running = folder.job(&word_count("connector = \"stdin\"", PRINT), &["-p", "2"]).holding_input().start();
+    running.say("the last words\n");
+    let before = running.until_stdout(|bytes| bytes.iter().filter(|byte| **byte == b'\n').count() == 3);
+    running.signal(libc::SIGINT);
+    let ended = running.wait().with_code(4);
+    assert!(ended.took - before < PROMPT, "it took {:?} to end", ended.took - before);
+    check_counts(&final_counts_in_order(ended.text().lines()), &count_words("the last words"), "before the signal");
+}
+
+#[test]
 fn an_interrupted_file_sink_is_finished() {
     // The second is a trickle, so that its sources are asleep when the signal comes.
     for (rate, parallelism) in [("", 3), ("\nrate = 20", 2)] {

@@ -9,7 +9,9 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+use std::fs;
 use std::io::Write;
+use std::process::Command;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -217,10 +219,10 @@ fn a_torn_gzip_is_named_with_its_place_or_read_up_to_it() {
     let mut flipped = packed.clone();
     let last = flipped.len() - 6;
     flipped[last] ^= 1;
-    let folder = JobFolder::new();
     for (bytes, least) in
         [(&packed[..packed.len() / 2], 10_000), (&packed[..packed.len() - 3], 40_000), (&flipped[..], 40_000), (b"no gzip at all", 0)]
     {
+        let folder = JobFolder::new();
         folder.write("in.gz", bytes);
         drop(folder.run(&copy("in.gz", ""), &[]).failed(1, &["source `lines`", "in.gz", "line "], &["gzip", "torn or damaged"]));
         check_unfinished(&folder, "out");
@@ -244,6 +246,9 @@ fn a_file_that_is_not_there_is_a_mistake_of_the_job_file() {
     check("none/*.txt", "no file matches");
     folder.write("empty/.hidden", "");
     check("empty", "there is no file in the folder");
+    // A pipe could keep the job from ever ending.
+    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    check("pipe", "pipe");
     // One of several may be missing if the source leaves out what is bad.
     folder.write("a.txt", "a\n");
     let toml = copy("a.txt", "on-error = \"skip\"").replace("\"a.txt\"", "[\"a.txt\", \"none.txt\"]");
@@ -262,8 +267,32 @@ fn an_output_folder_with_results_is_not_written_over() {
     let told = folder.run(&careful, &[]).failed(2, &["job.toml:", "[sinks.out] path"], &["part-0.txt"]);
     assert!(told.remedy.contains("overwrite"), "{told:?}");
     assert_eq!(folder.parts("out"), ["mine", "old\n"]);
+    // With leave it is replaced, but not before the job has ended well.
+    folder.write("in.txt", b"new\nb\xffd\n");
+    drop(folder.run(&toml, &[]).failed(1, &["line 2"], &["UTF-8"]));
+    assert_eq!(fs::read_to_string(folder.path().join("out/part-0.txt")).unwrap(), "old\n");
+    folder.write("in.txt", "new\n");
     drop(folder.run(&toml, &[]).with_code(0));
     assert_eq!(folder.parts("out"), ["mine", "new\n"]);
+}
+
+#[test]
+fn a_sink_shares_its_folder_with_nobody() {
+    let folder = JobFolder::new();
+    folder.write("in.txt", "new\n");
+    let two = copy("in.txt", "") + "[sinks.other]\nconnector = \"file\"\npath = \"./out\"\noverwrite = true\ninput = \"lines\"\n";
+    drop(folder.run(&two, &[]).failed(2, &["sinks.other"], &["out"]));
+    assert!(!folder.path().join("out").exists());
+    // Nor with another run, whatever it may overwrite.
+    let toml = copy("in.txt", "").replace("connector = \"file\"\npath = \"in.txt\"", "connector = \"stdin\"");
+    let mut running = folder.job(&toml, &[]).holding_input().start();
+    running.say("first\n");
+    running.until_poll(|| folder.names("out") == ["part-0.txt.inprogress"]);
+    drop(folder.run(&copy("in.txt", ""), &[]).failed(2, &["[sinks.out] path"], &["out"]));
+    running.say("last\n");
+    running.hang_up();
+    drop(running.wait().with_code(0));
+    assert_eq!(folder.parts("out"), ["first\nlast\n"]);
 }
 
 #[test]

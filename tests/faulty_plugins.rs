@@ -21,6 +21,7 @@ fn check(function: &str, why: &str) {
     assert!(error.what.contains(&place), "{function}: {error}");
     assert!(error.why.contains(why), "{function}: {error}");
     assert!(!error.remedy.is_empty(), "{function}: {error}");
+    assert!(error.why.len() < 5000, "{function}: an error of {} bytes", error.why.len());
 
     let (emitted, dead) = run(&plugin, function, OnError::DeadLetter, &["a", "poison", "b", "poison"]).unwrap();
     assert_eq!((emitted, dead), (vec!["a".to_owned(), "b".to_owned()], vec!["poison".to_owned(); 2]), "{function}");
@@ -43,6 +44,9 @@ fn a_function_that_breaks_on_one_record_loses_only_that_record() {
     check("recursion", "call stack is exhausted");
     check("failure-row", "");
     check("failure-whole", "");
+    check("huge-message", "no no no");
+    check("log-flood", "this record is poison");
+    check("small-emits", "limit of 64 MiB of output");
     check("failure-row-out-of-range", "refused record 1000000");
     check("keyed-trap", "unreachable");
 }

@@ -26,7 +26,7 @@ fn peak_bytes() -> u64 {
 fn deadlines_and_memory_limits_are_kept() {
     let plugin = faulty();
     let before_bytes = peak_bytes();
-    for function in ["memory-bomb", "huge-output", "huge-emit", "recursion"] {
+    for function in ["memory-bomb", "huge-output", "huge-emit", "recursion", "huge-message", "log-flood", "small-emits"] {
         drop(run(&plugin, function, OnError::Fail, &["poison"]));
     }
     let grown_bytes = peak_bytes() - before_bytes;

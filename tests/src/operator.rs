@@ -6,7 +6,7 @@ use weir_model::Result;
 use weir_model::graph::OnError;
 use weir_model::rows::{BatchBuilder, NO_TIMESTAMP};
 use weir_plugin::{
-    CallContext, EngineOptions, Identity, InstanceLimits, OperatorSubtask, OutputPort, Outputs, Plugin, PluginEngine, Services, Subtask,
+    CallContext, EngineOptions, Identity, InstanceLimits, OperatorSubtask, OutputPort, Outputs, Plugin, PluginEngine, Services, Step, Subtask,
 };
 use weir_state::KeyedState;
 
@@ -57,7 +57,8 @@ pub fn run(plugin: &Plugin, function: &str, on_error: OnError, records: &[&str])
     for record in records {
         batch.push(Some(b"key"), record.as_bytes(), NO_TIMESTAMP).unwrap();
     }
-    subtask.process(0, batch.take(), context, &mut outputs)?;
+    subtask.begin(0, batch.take());
+    while subtask.step(context, &mut outputs)? == Step::More {}
     let text = |bytes: &[u8]| match <[u8; 8]>::try_from(bytes) {
         Ok(number) => u64::from_le_bytes(number).to_string(),
         Err(_) => String::from_utf8_lossy(bytes).into_owned(),

@@ -51,10 +51,21 @@ impl SinkConfig {
         }
     }
 
+    /// The folder that the sink writes files to. Two sinks of a job must not have the same one; it is without `.`, but links and `..` in it
+    /// stand as they are.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::File(config) => Some(config.folder()),
+            Self::Print(_) | Self::Blackhole => None,
+        }
+    }
+
     /// Opens the sink for `parallelism` subtasks: one writer for each, in order. `input` says how the records are to be read.
     ///
     /// # Errors
-    /// A usage error when a folder holds part files already, or can't be made or written.
+    /// A usage error when a folder holds part files already and may not be overwritten, when another sink or run is writing to it, or when it
+    /// can't be made or written.
     pub fn open(&self, uid: &OperatorUid, parallelism: Parallelism, input: &Port) -> Result<Vec<SinkWriter>> {
         match self {
             Self::Print(config) => Ok(parallelism.subtasks().map(|_| SinkWriter(Writer::Print(config.open(uid, input)))).collect()),
@@ -104,7 +115,8 @@ impl SinkWriter {
         }
     }
 
-    /// Ends the writing: what was written is on the disk, under its final name, when this returns. Nothing can be written afterwards.
+    /// Ends the writing: what was written is on the disk when this returns, a file not yet under its final name. Nothing can be written
+    /// afterwards. A writer that is dropped now, without [`Self::commit`], leaves its file as an unfinished one.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -113,6 +125,18 @@ impl SinkWriter {
             Writer::Print(writer) => writer.flush(),
             Writer::File(writer) => writer.finish(),
             Writer::Blackhole => Ok(()),
+        }
+    }
+
+    /// Gives a file its final name, once all tasks of the job have ended well; again: does nothing more. The last writer of a sink to
+    /// commit removes the part files of an earlier run that none of them has replaced.
+    ///
+    /// # Errors
+    /// When the disk refuses it, and for a file that is not finished.
+    pub fn commit(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Writer::File(writer) => writer.commit(),
+            Writer::Print(_) | Writer::Blackhole => Ok(()),
         }
     }
 }
@@ -145,6 +169,19 @@ mod tests {
         for mut writer in writers {
             writer.write(&Batch::default()).unwrap();
             writer.finish().unwrap();
+            writer.commit().unwrap();
         }
+    }
+
+    #[test]
+    fn only_files_have_a_folder_and_dots_make_no_other() {
+        let folder = |connector: &str, lines: &str, base: &str| {
+            let config = SinkConfig::parse(connector, section("sinks.out", lines), Path::new(base)).unwrap();
+            config.folder().map(|folder| folder.to_str().unwrap().to_owned())
+        };
+        for (path, base, expected) in [("out", "", "out"), ("./out/", "", "out"), ("a/./out", "/jobs/.", "/jobs/a/out"), ("/out", "/jobs", "/out")] {
+            assert_eq!(folder("file", &format!("path = \"{path}\""), base).as_deref(), Some(expected), "{path}");
+        }
+        assert_eq!((folder("print", "", ""), folder("blackhole", "", "")), (None, None));
     }
 }

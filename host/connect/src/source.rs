@@ -26,6 +26,9 @@ pub use stdin::StdinConfig;
 const CONNECTORS: &[&str] = &["file", "generator", "stdin"];
 /// The one output port of every source.
 const PORT_NAME: &str = "out";
+/// A source that has found no record in that many bytes comes back without one, so that whoever drives it can stop it or show how far it
+/// has come.
+const BARREN_BYTES_MAX: usize = 1 << 20;
 
 /// A source as the job file says it.
 #[derive(Debug, Clone)]
@@ -75,13 +78,13 @@ impl SourceConfig {
     /// Opens the source for `parallelism` subtasks. Files are looked for here; standard input starts to be read.
     ///
     /// # Errors
-    /// A usage error for a file that isn't there, unless the source skips what is bad, and for a source that finds none at all; an
-    /// error when standard input is in use by another source.
+    /// A usage error for a file that isn't there, unless the source skips what is bad, for a source that finds none at all, and for a pipe
+    /// or a device where a file is expected; an error when standard input is in use by another source.
     pub fn open(&self, uid: &OperatorUid, parallelism: Parallelism, clock: &SharedClock) -> Result<OpenedSource> {
         match self {
             Self::File(config) => {
                 let (readers, bytes_total) = config.open(uid, parallelism)?;
-                Ok(OpenedSource::new(readers, Reader::File, bytes_total))
+                Ok(OpenedSource::new(readers, Reader::File, Some(bytes_total)))
             }
             Self::Generator(config) => Ok(OpenedSource::new(config.open(parallelism, clock), Reader::Generator, config.bytes_total())),
             Self::Stdin(config) => Ok(OpenedSource::new(config.open(uid, parallelism)?, Reader::Stdin, None)),
@@ -153,7 +156,8 @@ enum Reader {
 impl SourceReader {
     /// Appends records to `out` until it holds about as much as `limit` says, or until there is no more right now.
     ///
-    /// Waits only while it has nothing to append. Dropping the future loses no record: what was read is in `out` or comes next time.
+    /// Waits only while it has nothing to append. [`SourceStatus::More`] with nothing appended comes after about 1 MiB of input without a
+    /// record, such as bad input under `on-error = "skip"`. Dropping the future loses no record: what was read is in `out` or comes next time.
     ///
     /// # Errors
     /// Bad input under `on-error = "fail"`, and input that can't be read; both say the file, the line and the byte. The reader is not

@@ -49,7 +49,9 @@ impl PluginEngine {
         let engine = Engine::new(&config()).map_err(|error| failed(error.to_string()))?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(|error| failed(error.to_string()))?;
+        // weir's own version counts too: how it makes components of modules may change.
         let mut hasher = DefaultHasher::new();
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let settings = hasher.finish();
         let cache = options.cache_dir.map(|dir| CompileCache::new(dir, settings));

@@ -84,10 +84,12 @@ pub enum Breakage {
     #[error("the call ran longer than its deadline of {} ms", .0.as_millis())]
     Deadline(Duration),
     /// The guest asked for more memory than it may have.
-    #[error("the guest needs more than its memory limit of {} KiB", .limit_bytes / 1024)]
+    #[error("the guest needs more than its memory limit of {} KiB{}{said}", .limit_bytes / 1024, if said.is_empty() { "" } else { ": " })]
     Memory {
         /// The limit.
         limit_bytes: u64,
+        /// The last error that it logged, if any.
+        said: String,
     },
     /// The guest recursed too deeply.
     #[error("the guest's call stack is exhausted (limit {} KiB)", .limit_bytes / 1024)]
@@ -103,6 +105,12 @@ pub enum Breakage {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The values of the call's keys are too large to be handed over at once: fewer keys are tried.
+    #[error("the values of the call's keys are too large to be handed over at once")]
+    TooManyValues,
+    /// The state can't take the call's keys.
+    #[error("{0}")]
+    State(String),
     /// The guest broke the contract.
     #[error("the guest broke the contract: {0}")]
     Contract(String),
@@ -121,6 +129,8 @@ impl Breakage {
             Self::Memory { .. } => "raise memory of the plugin in the job file, or mend the function",
             Self::Stack { .. } => "make the function recurse less deeply",
             Self::TooMuch { .. } => "make the function produce less for one record, or emit it in pieces over several records",
+            Self::TooManyValues => "keep smaller values in the state",
+            Self::State(_) => "raise the operator's parallelism, so that each subtask has fewer keys",
             Self::Contract(_) => "build the plugin with the SDK of this weir; if it already is, this is a bug of the SDK",
             Self::Open(_) => "check the operator's config in the job file",
         }

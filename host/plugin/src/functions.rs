@@ -72,14 +72,13 @@ pub(crate) fn breakage(error: &wasmtime::Error, store: &Store<HostData>, limits:
     if let Some(breakage) = error.downcast_ref::<Breakage>() {
         return breakage.clone();
     }
-    let memory = Breakage::Memory { limit_bytes: limits.memory_bytes_max };
+    let said = store.data().services.as_ref().and_then(|services| services.last_error());
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Breakage::Deadline(limits.call_timeout),
         Some(Trap::StackOverflow) => Breakage::Stack { limit_bytes: STACK_BYTES_MAX },
-        // A language that can't get memory aborts; it asked for too much shortly before.
-        Some(_) | None if store.data().limiter.denied() => memory,
+        // A language that can't get memory aborts, and some say so; it asked for too much in this call.
+        _ if store.data().limiter.denied() => Breakage::Memory { limit_bytes: limits.memory_bytes_max, said: said.unwrap_or_default().to_owned() },
         trap => {
-            let said = store.data().services.as_ref().and_then(|services| services.last_error());
             let cause = trap.map_or_else(|| format!("{error:#}"), ToString::to_string);
             Breakage::Trap(said.map_or_else(|| cause.clone(), |said| format!("{said} ({cause})")))
         }

@@ -1,5 +1,7 @@
 //! The seam between a transaction and whatever runs the operator's code.
 
+use std::time::Duration;
+
 use weir_model::describe::FunctionDescription;
 use weir_state::Column;
 
@@ -30,6 +32,8 @@ pub struct Call<'a> {
     pub work: Work<'a>,
     /// Time as the host sees it.
     pub context: CallContext,
+    /// The longest that the call may take.
+    pub timeout: Duration,
 }
 
 /// The kinds of calls.

@@ -62,7 +62,7 @@ impl WasmGuest {
                 store.data_mut().services = None;
                 Ok(Live { store, functions, calls: 0 })
             }
-            Ok((Err(message),)) => Err(Breakage::Open(message)),
+            Ok((Err(message),)) => Err(Breakage::Open(cut(message))),
             Err(error) => Err(breakage(&error, &store, &self.limits)),
         }
     }
@@ -93,15 +93,17 @@ impl Guest for WasmGuest {
             return (services, Err(Breakage::Trap("its instance is gone".to_owned()).into()));
         };
         live.store.data_mut().services = Some(services);
-        live.store.set_epoch_deadline(deadline_ticks(self.limits.call_timeout));
+        live.store.set_epoch_deadline(deadline_ticks(call.timeout));
+        live.store.data_mut().limiter.forget_denial();
         live.calls += 1;
-        let answer = Self::invoke(live, call).map_err(|error| breakage(&error, &live.store, &self.limits));
+        let limits = InstanceLimits { call_timeout: call.timeout, ..self.limits };
+        let answer = Self::invoke(live, call).map_err(|error| breakage(&error, &live.store, &limits));
         let services = live.store.data_mut().services.take();
         // Only this function takes the services out, and it has put them in above.
         let services = services.unwrap_or_else(|| Box::new(Services::detached(&self.subtask.uid, self.limits)));
         let result = match answer {
             Ok((Ok(()),)) => Ok(()),
-            Ok((Err(failure),)) => Err(CallError::Refused { row: failure.row, message: failure.message }),
+            Ok((Err(failure),)) => Err(CallError::Refused { row: failure.row, message: cut(failure.message) }),
             Err(breakage) => {
                 self.live = None;
                 Err(CallError::Broken(breakage))
@@ -120,4 +122,16 @@ impl Guest for WasmGuest {
         let worn = |live: &Live| live.calls >= self.limits.recycle_calls || live.store.data().limiter.memory_bytes() > self.limits.recycle_bytes();
         self.live.as_ref().is_none_or(worn)
     }
+}
+
+/// A guest's words, no longer than anybody reads.
+fn cut(mut message: String) -> String {
+    const BYTES_MAX: usize = 4096;
+    if message.len() > BYTES_MAX {
+        let end = (0..=BYTES_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(end);
+        message.push('…');
+        message.shrink_to_fit();
+    }
+    message
 }

@@ -21,4 +21,4 @@ pub use guest::{Call, CallContext, Guest, Subtask, Work};
 pub use limits::InstanceLimits;
 pub use load::{Plugin, encode_component};
 pub use services::{OutputPort, Services};
-pub use transaction::{DeadLetter, Identity, OperatorSubtask, Outputs, TransactionCounts};
+pub use transaction::{DeadLetter, Identity, OperatorSubtask, Outputs, Step, TransactionCounts};

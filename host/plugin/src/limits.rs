@@ -9,6 +9,10 @@ pub(crate) const STACK_BYTES_MAX: usize = 256 * 1024;
 /// Table elements over all tables of an instance: 8 bytes of host memory each.
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 
+/// Core instances, memories and tables inside one component instance: each costs the host memory of its own. Adapters of the usual toolchains make
+/// about ten.
+const CORE_INSTANCES_MAX: usize = 64;
+
 /// The limits of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstanceLimits {
@@ -62,9 +66,14 @@ impl Limiter {
         self.memory_bytes
     }
 
-    /// Whether the instance ever asked for more than it may have.
+    /// Whether the instance has asked for more than it may have since the last [`Self::forget_denial`].
     pub(crate) fn denied(&self) -> bool {
         self.denied
+    }
+
+    /// Starts a new call: a denial that the guest survived is no reason for what happens later.
+    pub(crate) fn forget_denial(&mut self) {
+        self.denied = false;
     }
 }
 
@@ -89,5 +98,17 @@ impl ResourceLimiter for Limiter {
             self.denied = true;
         }
         Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        CORE_INSTANCES_MAX
     }
 }

@@ -1,5 +1,7 @@
 //! From a file to a plugin that can be instantiated: encode, check, compile, describe.
 
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +9,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 use weir_model::Result;
-use weir_model::describe::PluginDescription;
+use weir_model::describe::{FunctionDescription, PluginDescription};
+use weir_model::graph::DEAD_LETTER_PORT;
 use weir_model::id::PluginDigest;
 
 use crate::bindings::v0_1;
@@ -48,7 +51,9 @@ impl Plugin {
         if metadata.len() > FILE_BYTES_MAX {
             return Err(LoadError::Unreadable(format!("the file has {} bytes; the most is {FILE_BYTES_MAX}", metadata.len())).explain(&name));
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        // A device says that it is empty and has no end.
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)).map_err(unreadable)?;
         Self::from_bytes(engine, &name, &bytes)
     }
 
@@ -198,35 +203,51 @@ fn check_version(name: &str) -> Result<(), LoadError> {
     }
 }
 
+/// The most functions, and the most ports and states of one function: names are compared with each other.
+const NAMES_MAX: usize = 1000;
+/// The longest name, bytes.
+const NAME_BYTES_MAX: usize = 1000;
+
 /// Holds what the plugin says of itself against what a job needs to rely on.
 fn check_description(description: &PluginDescription) -> Result<(), LoadError> {
-    let wrong = |why: String| Err(LoadError::Describe(why));
-    if description.functions.is_empty() {
-        return wrong("lists no function".to_owned());
+    let functions = &description.functions;
+    if functions.is_empty() {
+        return Err(LoadError::Describe("lists no function".to_owned()));
     }
-    for (at, function) in description.functions.iter().enumerate() {
-        let name = &function.name;
-        if name.is_empty() {
-            return wrong(format!("lists function {at} without a name"));
+    check_names("the plugin", "function", functions.iter().map(|function| &function.name))?;
+    functions.iter().try_for_each(check_function)
+}
+
+fn check_function(function: &FunctionDescription) -> Result<(), LoadError> {
+    let name = format!("`{}`", function.name);
+    if function.inputs.is_empty() {
+        return Err(LoadError::Describe(format!("gives {name} no input")));
+    }
+    check_names(&name, "input", function.inputs.iter().map(|port| &port.name))?;
+    check_names(&name, "output", function.outputs.iter().map(|port| &port.name))?;
+    check_names(&name, "state", function.states.iter().map(|state| &state.name))?;
+    if function.outputs.iter().any(|port| port.name == DEAD_LETTER_PORT) {
+        return Err(LoadError::Describe(format!("gives {name} an output `{DEAD_LETTER_PORT}`, which is the host's name for its own")));
+    }
+    match function.states.iter().find(|state| state.ttl_ms > 0) {
+        Some(state) => Err(LoadError::Describe(format!("gives the state `{}` of {name} a time to live, which is not supported yet", state.name))),
+        None => Ok(()),
+    }
+}
+
+/// Names of one kind must be there, short, few, and different from each other.
+fn check_names<'a>(owner: &str, kind: &str, names: impl ExactSizeIterator<Item = &'a String>) -> Result<(), LoadError> {
+    let wrong = |why: String| Err(LoadError::Describe(why));
+    if names.len() > NAMES_MAX {
+        return wrong(format!("gives {owner} {} {kind}s; the most is {NAMES_MAX}", names.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return wrong(format!("gives {owner} a {kind} whose name has {} bytes; 1 to {NAME_BYTES_MAX} are allowed", name.len()));
         }
-        if description.functions.iter().take(at).any(|other| other.name == *name) {
-            return wrong(format!("lists the function `{name}` twice"));
-        }
-        if function.inputs.is_empty() {
-            return wrong(format!("gives `{name}` no input"));
-        }
-        for (at, state) in function.states.iter().enumerate() {
-            if state.name.is_empty() || function.states.iter().take(at).any(|other| other.name == state.name) {
-                return wrong(format!("gives `{name}` two states with the name `{}`, or one without a name", state.name));
-            }
-            if state.ttl_ms > 0 {
-                return wrong(format!("gives the state `{}` of `{name}` a time to live, which is not supported yet", state.name));
-            }
-        }
-        for (at, port) in function.outputs.iter().enumerate() {
-            if function.outputs.iter().take(at).any(|other| other.name == port.name) {
-                return wrong(format!("gives `{name}` two outputs with the name `{}`", port.name));
-            }
+        if !seen.insert(name) {
+            return wrong(format!("gives {owner} two {kind}s with the name `{name}`"));
         }
     }
     Ok(())

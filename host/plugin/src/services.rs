@@ -32,6 +32,8 @@ pub enum LogLevel {
     Error,
 }
 
+/// What the host needs for one emission or one log line besides its bytes, about.
+const EMIT_OVERHEAD_BYTES: usize = 128;
 /// Log lines of one call beyond this many bytes are dropped.
 const LOG_BYTES_MAX: usize = 64 * 1024;
 /// Metrics that one operator may name.
@@ -51,7 +53,7 @@ pub struct Services {
     pub(crate) emitted: Vec<(usize, Batch)>,
     emitted_bytes: usize,
     log_bytes: usize,
-    errors: Vec<String>,
+    lines: Vec<(LogLevel, String)>,
     counters: BTreeMap<String, u64>,
     pub(crate) totals: BTreeMap<String, u64>,
 }
@@ -70,7 +72,7 @@ impl Services {
             emitted: Vec::new(),
             emitted_bytes: 0,
             log_bytes: 0,
-            errors: Vec::new(),
+            lines: Vec::new(),
             counters: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
@@ -87,7 +89,7 @@ impl Services {
         self.emitted.clear();
         self.emitted_bytes = 0;
         self.log_bytes = 0;
-        self.errors.clear();
+        self.lines.clear();
         self.counters.clear();
     }
 
@@ -101,20 +103,34 @@ impl Services {
         }
     }
 
-    /// Writes the call's error lines to the log; not for a call that trapped, whose error says them.
-    pub(crate) fn write_errors(&mut self) {
-        for message in self.errors.drain(..) {
-            tracing::error!(target: "guest", uid = self.uid.as_str(), "{message}");
+    /// Writes the call's lines to the log. The last words of a guest that trapped are in its error already.
+    pub(crate) fn write_log(&mut self, trapped: bool) {
+        if trapped && let Some(at) = self.lines.iter().rposition(|(level, _)| *level == LogLevel::Error) {
+            self.lines.remove(at);
+        }
+        let uid = self.uid.as_str();
+        for (level, message) in self.lines.drain(..) {
+            match level {
+                LogLevel::Trace => tracing::trace!(target: "guest", uid, "{message}"),
+                LogLevel::Debug => tracing::debug!(target: "guest", uid, "{message}"),
+                LogLevel::Info => tracing::info!(target: "guest", uid, "{message}"),
+                LogLevel::Warn => tracing::warn!(target: "guest", uid, "{message}"),
+                LogLevel::Error => tracing::error!(target: "guest", uid, "{message}"),
+            }
         }
     }
 
     /// The last line that the guest logged as an error in this call: where SDKs leave a panic's message.
     pub(crate) fn last_error(&self) -> Option<&str> {
-        self.errors.last().map(String::as_str)
+        self.lines.iter().rev().find(|(level, _)| *level == LogLevel::Error).map(|(_, message)| message.as_str())
     }
 
     fn scope(&self) -> Scope<'_> {
         Scope { state: &self.state, table: &self.table }
+    }
+
+    pub(crate) fn limits(&self) -> &InstanceLimits {
+        &self.limits
     }
 
     /// Whether a call may emit `more` bytes.
@@ -122,7 +138,8 @@ impl Services {
     /// # Errors
     /// When it may not.
     pub fn check_output(&self, more: usize) -> Result<(), Breakage> {
-        self.limit("output", self.emitted_bytes.saturating_add(more), self.limits.output_bytes_max)
+        let bytes = self.emitted_bytes.saturating_add(more).saturating_add(EMIT_OVERHEAD_BYTES);
+        self.limit("output", bytes, self.limits.output_bytes_max)
     }
 
     fn check_state(&self, more: usize) -> Result<(), Breakage> {
@@ -142,7 +159,7 @@ impl Services {
         let port = self.ports.get(output as usize).ok_or_else(|| {
             Breakage::Contract(format!("it emitted to output {output}, but the function declares {} outputs, numbered from 0", self.ports.len()))
         })?;
-        self.emitted_bytes += rows.len();
+        self.emitted_bytes += rows.len() + EMIT_OVERHEAD_BYTES;
         let malformed = |error| Breakage::Contract(format!("it emitted malformed rows: {error}"));
         let batch = if port.keyed { hash_rows(rows)? } else { Batch::from_bytes(rows).map_err(malformed)? };
         if !batch.is_empty() {
@@ -166,7 +183,7 @@ impl Services {
     /// # Errors
     /// When the guest broke the contract.
     pub fn get_sub(&self, state: u32, slots: &[u32], sub_keys: Column<'_>) -> Result<OwnedColumn, Breakage> {
-        self.staged.get_sub(self.scope(), state, slots, sub_keys).map_err(contract)
+        self.staged.get_sub(self.scope(), state, slots, sub_keys, self.limits.state_bytes_max).map_err(contract)
     }
 
     /// `keyed.put-sub`.
@@ -197,20 +214,11 @@ impl Services {
         self.staged.clear(scope, state, slots).map_err(contract)
     }
 
-    /// `log.log`.
+    /// `log.log`: kept until the call has ended, so that nobody's time is spent on a slow terminal.
     pub fn log(&mut self, level: LogLevel, message: &str) {
-        self.log_bytes = self.log_bytes.saturating_add(message.len());
-        if self.log_bytes > LOG_BYTES_MAX {
-            return;
-        }
-        let uid = self.uid.as_str();
-        match level {
-            LogLevel::Trace => tracing::trace!(target: "guest", uid, "{message}"),
-            LogLevel::Debug => tracing::debug!(target: "guest", uid, "{message}"),
-            LogLevel::Info => tracing::info!(target: "guest", uid, "{message}"),
-            LogLevel::Warn => tracing::warn!(target: "guest", uid, "{message}"),
-            // Kept until the call has ended: the last words of a guest that traps belong into the error.
-            LogLevel::Error => self.errors.push(message.to_owned()),
+        self.log_bytes = self.log_bytes.saturating_add(message.len() + EMIT_OVERHEAD_BYTES);
+        if self.log_bytes <= LOG_BYTES_MAX {
+            self.lines.push((level, message.to_owned()));
         }
     }
 

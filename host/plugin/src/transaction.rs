@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
-use weir_model::describe::{FunctionDescription, FunctionKind, StateKind};
+use weir_model::describe::{FunctionDescription, FunctionKind};
 use weir_model::graph::OnError;
 use weir_model::key_group::hash_key;
 use weir_model::rows::{Batch, BatchBuilder, Row};
@@ -44,6 +45,8 @@ impl Identity {
 pub struct DeadLetter {
     /// Whose record it was.
     pub operator: Arc<Identity>,
+    /// The input port that it came in by.
+    pub input: u32,
     /// The record's key.
     pub key: Option<Vec<u8>>,
     /// The record's value.
@@ -81,12 +84,42 @@ pub struct OperatorSubtask {
     identity: Arc<Identity>,
     on_error: OnError,
     keyed: bool,
-    is_value: Vec<bool>,
     guest: Box<dyn Guest>,
     services: Option<Box<Services>>,
     slots: Vec<u32>,
     columns: Vec<(Vec<u32>, Vec<u8>)>,
     counts: TransactionCounts,
+    /// Parts of the batch at hand that are still to be done, the next one last.
+    todo: Vec<Part>,
+    /// Rows that are tried at once after a refusal: fewer the more there are, so that bad records don't cost the square of a batch.
+    retry_rows: usize,
+    call_timeout: Duration,
+}
+
+/// Some rows of a batch, to be tried in one call.
+#[derive(Debug)]
+struct Part {
+    input: u32,
+    batch: Batch,
+    /// A part of a batch that ran out of time gets less of it: only a record alone has to be given all.
+    timeout: Duration,
+}
+
+/// Rows that are tried at once after a refusal, at the most and at the least.
+const RETRY_ROWS_MAX: usize = 1024;
+const RETRY_ROWS_MIN: usize = 16;
+/// The least time that part of a batch is given.
+const PART_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// Values of the keys of one call beyond this many bytes are handed over in several calls.
+const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// Whether a batch is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is more to do for the batch at hand.
+    More,
+    /// The batch is done.
+    Done,
 }
 
 /// What follows from a call's result.
@@ -118,56 +151,77 @@ impl OperatorSubtask {
     /// A subtask that runs `function` in `guest` over `services`.
     #[must_use]
     pub fn new(identity: Identity, function: &FunctionDescription, on_error: OnError, guest: Box<dyn Guest>, services: Services) -> Self {
+        let call_timeout = services.limits().call_timeout;
         Self {
             identity: Arc::new(identity),
             on_error,
             keyed: function.kind == FunctionKind::Keyed,
-            is_value: function.states.iter().map(|state| state.kind == StateKind::Value).collect(),
             guest,
             services: Some(Box::new(services)),
             slots: Vec::new(),
             columns: function.states.iter().map(|_| Default::default()).collect(),
             counts: TransactionCounts::default(),
+            todo: Vec::new(),
+            retry_rows: RETRY_ROWS_MAX,
+            call_timeout,
         }
     }
 
-    /// Runs a batch of input port `input` through the function and appends to `outputs` what took effect.
+    /// Takes a batch of input port `input`, to be worked off by [`Self::step`].
+    pub fn begin(&mut self, input: u32, batch: Batch) {
+        let batch = if self.keyed && batch.hashes().len() != batch.len() { hashed(batch) } else { batch };
+        self.push(input, batch, self.call_timeout);
+    }
+
+    fn push(&mut self, input: u32, batch: Batch, timeout: Duration) {
+        if !batch.is_empty() {
+            self.todo.push(Part { input, batch, timeout });
+        }
+    }
+
+    /// Makes one call for the batch at hand and appends to `outputs` what took effect. The caller passes that on before the next step, so that a
+    /// batch that makes much of little never piles up here.
     ///
     /// # Errors
     /// When a record can't be handled and the policy is to fail, or no working instance can be made any more.
-    pub fn process(&mut self, input: u32, batch: Batch, context: CallContext, outputs: &mut Outputs) -> Result<()> {
-        let batch = if self.keyed && batch.hashes().len() != batch.len() { hashed(batch) } else { batch };
-        // Parts of the batch that are still to be done, the next one last.
-        let mut todo = vec![batch];
-        while let Some(batch) = todo.pop() {
-            if batch.is_empty() {
-                continue;
-            }
-            let result = self.call(input, &batch, context);
-            let decision = decide(&result, batch.len(), self.on_error);
-            self.settle(decision, outputs);
-            if let Err(CallError::Broken(_)) = &result {
+    pub fn step(&mut self, context: CallContext, outputs: &mut Outputs) -> Result<Step> {
+        let Some(part) = self.todo.pop() else { return Ok(Step::Done) };
+        let result = self.call(&part, context);
+        let decision = decide(&result, part.batch.len(), self.on_error);
+        self.settle(decision, outputs);
+        if let Err(CallError::Broken(breakage)) = &result {
+            // What the host itself cut short has broken no instance.
+            if !matches!(breakage, Breakage::TooManyValues) {
                 self.counts.broken += 1;
                 self.renew()?;
             }
-            match decision {
-                Decision::Commit => {}
-                Decision::Halve => {
-                    let (first, second) = halves(&batch);
-                    todo.push(second);
-                    todo.push(first);
-                }
-                Decision::SetAside(at) => {
-                    let (row, rest) = without(&batch, at);
-                    if let Some(row) = row {
-                        self.set_aside(&row, explain(&result, &batch), outputs);
-                    }
-                    todo.push(rest);
-                }
-                Decision::Fail(at) => return Err(self.failure(&result, &batch, at)),
-            }
         }
-        Ok(())
+        let Part { input, batch, timeout } = part;
+        match decision {
+            // Whole pieces that go through say that bad records have become rare again.
+            Decision::Commit if batch.len() >= self.retry_rows => self.retry_rows = (self.retry_rows * 2).min(RETRY_ROWS_MAX),
+            Decision::Commit => {}
+            Decision::Halve => {
+                let (first, second) = halves(&batch);
+                let late = matches!(result, Err(CallError::Broken(Breakage::Deadline(_))));
+                for half in [second, first] {
+                    let timeout = if late && half.len() > 1 { (timeout / 2).max(PART_TIMEOUT_MIN).min(timeout) } else { self.call_timeout };
+                    self.push(input, half, timeout);
+                }
+            }
+            Decision::SetAside(at) => {
+                self.retry_rows = (self.retry_rows / 2).max(RETRY_ROWS_MIN);
+                if let Some(row) = batch.iter().nth(at) {
+                    self.set_aside(input, &row, explain(&result, &batch), outputs);
+                }
+                // The rows before it were fine, so they will be again; those behind it come in pieces.
+                let pieces: Vec<Batch> = pieces(&batch, at + 1, self.retry_rows);
+                pieces.into_iter().rev().for_each(|piece| self.push(input, piece, self.call_timeout));
+                self.push(input, select(&batch, |other| other < at), self.call_timeout);
+            }
+            Decision::Fail(at) => return Err(self.failure(&result, &batch, at)),
+        }
+        Ok(if self.todo.is_empty() { Step::Done } else { Step::More })
     }
 
     /// Tells the function that its input has ended and appends what it emits.
@@ -178,7 +232,7 @@ impl OperatorSubtask {
         if let Some(services) = &mut self.services {
             services.table = KeyTable::default();
         }
-        let result = self.invoke(&Call { work: Work::Finish, context });
+        let result = self.invoke(&Call { work: Work::Finish, context, timeout: self.call_timeout });
         let decision = if result.is_ok() { Decision::Commit } else { Decision::Fail(0) };
         self.settle(decision, outputs);
         let breakage = |error: &CallError| if let CallError::Broken(breakage) = error { Some(breakage.clone()) } else { None };
@@ -202,27 +256,35 @@ impl OperatorSubtask {
         self.services.iter().flat_map(|services| &services.totals).map(|(name, total)| (name.as_str(), *total))
     }
 
-    /// One call over one batch; its effects are staged.
-    fn call(&mut self, input: u32, batch: &Batch, context: CallContext) -> Result<(), CallError> {
+    /// One call over one part of a batch; its effects are staged.
+    fn call(&mut self, part: &Part, context: CallContext) -> Result<(), CallError> {
+        self.slots.clear();
         if self.guest.is_worn() {
             self.counts.recycled += 1;
+            // If that fails, there is no call whose keys could be forgotten.
+            if let Some(services) = &mut self.services {
+                services.table = KeyTable::default();
+            }
             self.guest.renew()?;
         }
-        self.slots.clear();
         if let (true, Some(services)) = (self.keyed, &mut self.services) {
             let Services { state, table, .. } = &mut **services;
-            state.number(batch, table, &mut self.slots);
+            state.number(&part.batch, table, &mut self.slots).map_err(|error| Breakage::State(error.to_string()))?;
+            let is_large = state.large_value_bytes() > VALUE_BYTES_MAX;
+            if is_large && part.batch.len() > 1 && state.values_bytes(table) > VALUE_BYTES_MAX {
+                return Err(Breakage::TooManyValues.into());
+            }
             for (number, (lengths, data)) in self.columns.iter_mut().enumerate() {
                 lengths.clear();
                 data.clear();
+                data.shrink_to(VALUE_BYTES_MAX);
                 state.values(table, number, lengths, data);
             }
         }
-        debug_assert_eq!(self.is_value.len(), self.columns.len());
         let (slots, columns) = (std::mem::take(&mut self.slots), std::mem::take(&mut self.columns));
         let values: Vec<_> = columns.iter().map(|(lengths, data)| Column { lengths, data }).collect();
-        let work = Work::Process { input, rows: batch.bytes(), slots: &slots, values: &values };
-        let result = self.invoke(&Call { work, context });
+        let work = Work::Process { input: part.input, rows: part.batch.bytes(), slots: &slots, values: &values };
+        let result = self.invoke(&Call { work, context, timeout: part.timeout });
         drop(values);
         (self.slots, self.columns) = (slots, columns);
         result
@@ -233,9 +295,7 @@ impl OperatorSubtask {
             return Err(Breakage::Contract("it was called while a call was running".to_owned()).into());
         };
         let (mut services, result) = self.guest.call(call, services);
-        if !matches!(result, Err(CallError::Broken(_))) {
-            services.write_errors();
-        }
+        services.write_log(matches!(result, Err(CallError::Broken(_))));
         self.services = Some(services);
         result
     }
@@ -262,13 +322,13 @@ impl OperatorSubtask {
             .map_err(|breakage| self.identity.error(format!("its instance broke and no new one can be made: {breakage}"), Some(&breakage)))
     }
 
-    fn set_aside(&mut self, row: &Batch, error: String, outputs: &mut Outputs) {
-        let Some(row) = row.iter().next() else { return };
+    fn set_aside(&mut self, input: u32, row: &Row<'_>, error: String, outputs: &mut Outputs) {
         match self.on_error {
             OnError::DeadLetter => {
                 self.counts.dead_letters += 1;
                 outputs.dead_letters.push(DeadLetter {
                     operator: Arc::clone(&self.identity),
+                    input,
                     key: row.key.map(<[u8]>::to_vec),
                     value: row.value.to_vec(),
                     timestamp: row.timestamp,
@@ -346,10 +406,21 @@ fn halves(batch: &Batch) -> (Batch, Batch) {
     (select(batch, |at| at < middle), select(batch, |at| at >= middle))
 }
 
-/// The row at `at` alone, and the others.
-fn without(batch: &Batch, at: usize) -> (Option<Batch>, Batch) {
-    let row = select(batch, |other| other == at);
-    (Some(row).filter(|row| !row.is_empty()), select(batch, |other| other != at))
+/// The rows from `from` on, `rows` to a piece.
+fn pieces(batch: &Batch, from: usize, rows: usize) -> Vec<Batch> {
+    let mut pieces = Vec::new();
+    let mut piece = BatchBuilder::default();
+    for (at, row) in batch.iter().enumerate().skip(from) {
+        match batch.hashes().get(at) {
+            Some(hash) => piece.push_hashed(&row, *hash),
+            None => piece.push_copy(&row),
+        }
+        if piece.len() >= rows {
+            pieces.push(piece.take());
+        }
+    }
+    pieces.push(piece.take());
+    pieces
 }
 
 #[cfg(test)]

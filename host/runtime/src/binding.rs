@@ -145,6 +145,13 @@ pub(crate) fn bind_inputs(graph: &JobGraph, nodes: &[PlannedNode], to: NodeIndex
             false if consumer.parallelism == producer.parallelism => Exchange::Forward,
             false => Exchange::Rebalance,
         };
+        if edges.iter().any(|edge: &Edge| edge.from == input.from && edge.output == output && edge.input == number as u32) {
+            return Err(Error::usage(
+                place(graph, node),
+                format!("it reads the output `{}` of {} twice, so each record would come twice", from_port.name, producer.uid),
+                "name each input once",
+            ));
+        }
         edges.push(Edge { from: input.from, output, to, input: number as u32, exchange, chained: false });
     }
     Ok(edges)

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use weir_connect::sink::SinkWriter;
 use weir_connect::source::SourceReader;
+use weir_model::Result;
 use weir_model::codec::Codec;
 use weir_model::describe::FunctionKind;
 use weir_model::element::Element;
 use weir_model::graph::{NodeIndex, OnError};
 use weir_model::id::{Parallelism, SubtaskIndex};
 use weir_model::time::SharedClock;
-use weir_model::Result;
 use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services, Subtask};
 use weir_state::KeyedState;
 
@@ -28,6 +29,8 @@ use crate::task::{Head, SourceHead, Task};
 pub(crate) struct Built {
     pub(crate) tasks: Vec<Task>,
     pub(crate) metrics: Arc<JobMetrics>,
+    /// To be set when a task has failed.
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 /// The channels of the edges that leave a task: senders and receivers of each producing and consuming subtask.
@@ -87,7 +90,8 @@ pub(crate) fn build(plan: &Plan, clock: &SharedClock, stop: &watch::Receiver<boo
         }
     }
     let metrics = Arc::new(JobMetrics { nodes: plan.nodes.iter().map(node_metrics).collect(), bytes_total });
-    let mut builder = Builder { plan, clock, stop, seed, metrics: &metrics, channels: Channels::connect(plan)?, connectors };
+    let mut builder =
+        Builder { plan, clock, stop, seed, metrics: &metrics, channels: Channels::connect(plan)?, connectors, cancelled: Arc::default() };
     builder.check_operators()?;
     for (number, node) in plan.nodes.iter().enumerate() {
         if let PlannedKind::Sink(config) = &node.kind {
@@ -103,7 +107,7 @@ pub(crate) fn build(plan: &Plan, clock: &SharedClock, stop: &watch::Receiver<boo
             tasks.push(builder.task(chain, subtask)?);
         }
     }
-    Ok(Built { tasks, metrics })
+    Ok(Built { tasks, cancelled: Arc::clone(&builder.cancelled), metrics })
 }
 
 fn node_metrics(node: &PlannedNode) -> NodeMetrics {
@@ -119,6 +123,7 @@ struct Builder<'a> {
     metrics: &'a JobMetrics,
     channels: Channels,
     connectors: Connectors,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Builder<'_> {
@@ -159,8 +164,9 @@ impl Builder<'_> {
         } else {
             Head::Gate(self.gate(*head_index, subtask))
         };
-        let chain = Chain { stages, outboxes, clock: Arc::clone(self.clock) };
-        Ok(Task { head, chain, nodes: staged.iter().map(|index| index.0).collect(), clock: Arc::clone(self.clock) })
+        let chain = Chain::new(stages, outboxes, Arc::clone(self.clock));
+        let nodes = staged.iter().map(|index| index.0).collect();
+        Ok(Task { head, chain, nodes, clock: Arc::clone(self.clock), cancelled: Arc::clone(&self.cancelled) })
     }
 
     fn subtask_metrics(&self, node: NodeIndex, subtask: SubtaskIndex) -> Result<Arc<crate::metrics::SubtaskMetrics>> {

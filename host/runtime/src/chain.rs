@@ -7,9 +7,9 @@ use weir_model::describe::Port;
 use weir_model::rows::{Batch, NO_TIMESTAMP};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
-use weir_plugin::{CallContext, OperatorSubtask, Outputs};
+use weir_plugin::{CallContext, OperatorSubtask, Outputs, Step};
 
-use crate::dead_letter::push_dead_letter;
+use crate::dead_letter::dead_letter_record;
 use crate::exchange::Outbox;
 use crate::metrics::SubtaskMetrics;
 
@@ -38,55 +38,87 @@ pub(crate) struct Stage {
 
 /// All stages of one subtask of a chain, and the outboxes behind them.
 pub(crate) struct Chain {
-    pub(crate) stages: Vec<Stage>,
+    stages: Vec<Stage>,
     pub(crate) outboxes: Vec<Outbox>,
-    pub(crate) clock: SharedClock,
+    clock: SharedClock,
+    /// What is still to be done for the batch at hand, the next thing last.
+    todo: Vec<Todo>,
+    outputs: Outputs,
+}
+
+enum Todo {
+    /// A batch on its way.
+    Deliver(Target, Batch),
+    /// An operator that isn't done with its batch.
+    Resume(usize),
 }
 
 impl Chain {
-    /// Takes a batch through everything behind `targets`. Whatever leaves the task waits in its outbox.
+    pub(crate) fn new(stages: Vec<Stage>, outboxes: Vec<Outbox>, clock: SharedClock) -> Self {
+        Self { stages, outboxes, clock, todo: Vec::new(), outputs: Outputs::default() }
+    }
+
+    pub(crate) fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// Takes a batch for everything behind `targets`, to be worked off by [`Self::step`].
+    pub(crate) fn push(&mut self, targets: &[Target], batch: Batch) {
+        fan_out(targets, batch, &mut self.todo);
+    }
+
+    /// Does one piece of work: a guest's call, or handing a batch on. Whatever leaves the task waits in its outbox; whoever calls this sends it before
+    /// too much waits. `false`: nothing is left to do.
+    ///
+    /// Depth first, in order: a consumer sees batches in the order in which its producer made them, and what one call made is on its way before the
+    /// next call.
     ///
     /// # Errors
     /// When a stage fails; the job is over then.
-    pub(crate) fn push(&mut self, targets: &[Target], batch: Batch) -> Result<()> {
-        // Depth first, in order: a consumer sees batches in the order in which its producer made them.
-        let mut todo: Vec<(Target, Batch)> = Vec::new();
-        fan_out(targets, batch, &mut todo);
-        let mut outputs = Outputs::default();
-        while let Some((target, batch)) = todo.pop() {
-            match target {
-                Target::Outbox(at) => {
-                    if let Some(outbox) = self.outboxes.get_mut(at) {
-                        outbox.push(batch);
-                    }
-                }
-                Target::Stage { stage, input } => {
-                    let Some(stage) = self.stages.get_mut(stage) else { continue };
-                    stage.run(&self.clock, input, batch, &mut outputs)?;
-                    stage.take_outputs(&mut outputs, &mut todo);
+    pub(crate) fn step(&mut self) -> Result<bool> {
+        let Some(todo) = self.todo.pop() else { return Ok(false) };
+        match todo {
+            Todo::Deliver(Target::Outbox(at), batch) => {
+                if let Some(outbox) = self.outboxes.get_mut(at) {
+                    outbox.push(batch);
                 }
             }
+            Todo::Deliver(Target::Stage { stage: at, input }, batch) => {
+                if let Some(stage) = self.stages.get_mut(at)
+                    && stage.take(&self.clock, input, batch)?
+                {
+                    self.todo.push(Todo::Resume(at));
+                }
+            }
+            Todo::Resume(at) => {
+                let Some(stage) = self.stages.get_mut(at) else { return Ok(true) };
+                if stage.resume(&self.clock, &mut self.outputs)? == Step::More {
+                    self.todo.push(Todo::Resume(at));
+                }
+                stage.take_outputs(&mut self.outputs, &mut self.todo)?;
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Ends the input of every stage, in order, and closes the sinks.
+    /// Ends the input of the stage at `at`: what it still emits is to be worked off before the next stage is ended. `false`: there is no such stage.
     ///
     /// # Errors
-    /// When a stage fails.
-    pub(crate) fn finish(&mut self) -> Result<()> {
-        for at in 0..self.stages.len() {
-            let mut outputs = Outputs::default();
-            let mut todo = Vec::new();
-            if let Some(stage) = self.stages.get_mut(at) {
-                stage.finish(&self.clock, &mut outputs)?;
-                stage.take_outputs(&mut outputs, &mut todo);
-            }
-            while let Some((target, batch)) = todo.pop() {
-                self.push(&[target], batch)?;
-            }
-        }
-        Ok(())
+    /// When the stage fails.
+    pub(crate) fn finish(&mut self, at: usize) -> Result<bool> {
+        let Some(stage) = self.stages.get_mut(at) else { return Ok(false) };
+        stage.finish(&self.clock, &mut self.outputs)?;
+        stage.take_outputs(&mut self.outputs, &mut self.todo)?;
+        Ok(true)
+    }
+
+    /// The writers of the sinks, whose output is complete but not yet in its place.
+    pub(crate) fn into_writers(self) -> Vec<SinkWriter> {
+        let writer = |stage: Stage| match stage.work {
+            Work::Sink(writer) => Some(writer),
+            Work::Operator { .. } => None,
+        };
+        self.stages.into_iter().filter_map(writer).collect()
     }
 
     /// Makes what the sinks have so far visible; for when the task is about to wait.
@@ -102,10 +134,10 @@ impl Chain {
 }
 
 /// A batch for each of several targets, the first one last, because the list is taken from its end.
-fn fan_out(targets: &[Target], batch: Batch, todo: &mut Vec<(Target, Batch)>) {
+fn fan_out(targets: &[Target], batch: Batch, todo: &mut Vec<Todo>) {
     let Some((first, others)) = targets.split_first() else { return };
-    todo.extend(others.iter().rev().map(|target| (*target, batch.clone())));
-    todo.push((*first, batch));
+    todo.extend(others.iter().rev().map(|target| Todo::Deliver(*target, batch.clone())));
+    todo.push(Todo::Deliver(*first, batch));
 }
 
 fn call_context(clock: &SharedClock) -> CallContext {
@@ -113,20 +145,35 @@ fn call_context(clock: &SharedClock) -> CallContext {
 }
 
 impl Stage {
-    fn run(&mut self, clock: &SharedClock, input: u32, batch: Batch, outputs: &mut Outputs) -> Result<()> {
+    /// Takes a batch. A sink is done with it at once; an operator (`true`) wants to be resumed.
+    fn take(&mut self, clock: &SharedClock, input: u32, batch: Batch) -> Result<bool> {
         self.metrics.records_in.add(batch.len() as u64);
         self.metrics.bytes_in.add(batch.bytes().len() as u64);
-        let start_ns = clock.monotonic_ns();
         match &mut self.work {
-            Work::Operator { subtask, .. } => subtask.process(input, batch, call_context(clock), outputs)?,
+            Work::Operator { subtask, .. } => {
+                subtask.begin(input, batch);
+                Ok(true)
+            }
             Work::Sink(writer) => {
+                let start_ns = clock.monotonic_ns();
                 writer.write(&batch)?;
                 self.metrics.records_out.add(batch.len() as u64);
                 self.metrics.bytes_out.add(batch.bytes().len() as u64);
+                self.note(clock, start_ns);
+                Ok(false)
             }
         }
+    }
+
+    /// Makes an operator's next call.
+    fn resume(&mut self, clock: &SharedClock, outputs: &mut Outputs) -> Result<Step> {
+        let start_ns = clock.monotonic_ns();
+        let step = match &mut self.work {
+            Work::Operator { subtask, .. } => subtask.step(call_context(clock), outputs)?,
+            Work::Sink(_) => Step::Done,
+        };
         self.note(clock, start_ns);
-        Ok(())
+        Ok(step)
     }
 
     fn finish(&mut self, clock: &SharedClock, outputs: &mut Outputs) -> Result<()> {
@@ -152,24 +199,25 @@ impl Stage {
     }
 
     /// Moves outputs to where they go next, the first one last.
-    fn take_outputs(&self, outputs: &mut Outputs, todo: &mut Vec<(Target, Batch)>) {
-        let mut batches: Vec<(usize, Batch)> = outputs.batches.drain(..).collect();
+    fn take_outputs(&self, outputs: &mut Outputs, todo: &mut Vec<Todo>) -> Result<()> {
+        let mut batches = std::mem::take(&mut outputs.batches);
         for (_, batch) in &batches {
             self.metrics.records_out.add(batch.len() as u64);
             self.metrics.bytes_out.add(batch.bytes().len() as u64);
         }
         if let Work::Operator { inputs, dead_letter_output: Some(output), .. } = &self.work {
-            let mut rows = Vec::new();
-            outputs.dead_letters.drain(..).for_each(|letter| push_dead_letter(&letter, inputs.first(), &mut rows));
-            if let Ok(batch) = Batch::from_bytes(rows) {
-                batches.push((*output, batch));
+            for letter in outputs.dead_letters.drain(..) {
+                batches.push((*output, dead_letter_record(&letter, inputs.get(letter.input as usize))?));
             }
         }
-        for (output, batch) in batches.into_iter().rev().filter(|(_, batch)| !batch.is_empty()) {
+        for (output, batch) in batches.drain(..).rev() {
             if let Some(targets) = self.targets.get(output) {
                 fan_out(targets, batch, todo);
             }
         }
+        // Its room is used again.
+        outputs.batches = batches;
+        Ok(())
     }
 
     /// The operator's own counters.

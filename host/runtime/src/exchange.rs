@@ -94,6 +94,11 @@ impl Outbox {
         !self.ready.is_empty()
     }
 
+    /// Bytes that are ready to be sent.
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.ready.iter().map(|(_, batch)| batch.bytes().len()).sum()
+    }
+
     /// Whether something waits to become a full batch.
     pub(crate) fn has_partial(&self) -> bool {
         self.targets.iter().any(|target| !target.partial.is_empty())

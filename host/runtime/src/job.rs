@@ -2,10 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use weir_connect::sink::SinkWriter;
 use weir_model::time::SharedClock;
 use weir_model::{Error, ErrorKind, Result};
 
@@ -32,7 +35,8 @@ pub struct Job;
 
 /// A running job. Dropping it cancels the job.
 pub struct JobHandle {
-    tasks: JoinSet<Result<(), TaskError>>,
+    tasks: JoinSet<Result<Vec<SinkWriter>, TaskError>>,
+    cancelled: Arc<AtomicBool>,
     metrics: Arc<JobMetrics>,
     stop: watch::Sender<bool>,
     clock: SharedClock,
@@ -58,7 +62,7 @@ impl Job {
     pub fn start(plan: &Plan, options: &JobOptions) -> Result<JobHandle> {
         let failed = |error: std::io::Error| Error::job("the job can't start", format!("its threads can't be made: {error}"), "free some resources");
         let (stop, stopped) = watch::channel(false);
-        let Built { tasks, metrics } = build(plan, &options.clock, &stopped, options.seed)?;
+        let Built { tasks, metrics, cancelled } = build(plan, &options.clock, &stopped, options.seed)?;
         // One thread more than tasks would only sleep.
         let threads = options.threads.min(tasks.len()).max(1);
         let runtime = RuntimeBuilder::new_multi_thread().worker_threads(threads).thread_name("weir-data").enable_time().build().map_err(failed)?;
@@ -67,11 +71,11 @@ impl Job {
         for task in tasks {
             set.spawn_on(run(task, Arc::clone(&metrics)), runtime.handle());
         }
-        Ok(JobHandle { tasks: set, metrics, stop, clock: Arc::clone(&options.clock), start_ns, runtime: Some(runtime) })
+        Ok(JobHandle { tasks: set, cancelled, metrics, stop, clock: Arc::clone(&options.clock), start_ns, runtime: Some(runtime) })
     }
 }
 
-async fn run(task: Task, metrics: Arc<JobMetrics>) -> Result<(), TaskError> {
+async fn run(task: Task, metrics: Arc<JobMetrics>) -> Result<Vec<SinkWriter>, TaskError> {
     task.run(&metrics.nodes).await
 }
 
@@ -93,15 +97,23 @@ impl JobHandle {
         self.stop.clone()
     }
 
-    /// Waits for the end of the job.
+    /// Waits for the end of the job, and when all of it has ended well, puts the sinks' output in its place. Needs a runtime with a timer.
     ///
     /// # Errors
-    /// What the first task that failed says. The others are cancelled then, and no sink finishes its output.
+    /// What the first task that failed says. The others are cancelled then, and no sink's output gets its final place.
     pub async fn wait(mut self) -> Result<JobReport> {
         let mut failure: Option<Error> = None;
-        while let Some(ended) = self.tasks.join_next().await {
+        let mut writers = Vec::new();
+        loop {
+            // A task that is inside a guest's call or a slow read can't be interrupted: after a failure, nobody waits long for it.
+            let grace = if failure.is_some() { CANCEL_GRACE } else { Duration::MAX };
+            let Ok(Some(ended)) = tokio::time::timeout(grace, self.tasks.join_next()).await else { break };
             let error = match ended {
-                Ok(Ok(())) | Ok(Err(TaskError::Cancelled)) => continue,
+                Ok(Ok(done)) => {
+                    writers.extend(done);
+                    continue;
+                }
+                Ok(Err(TaskError::Cancelled)) => continue,
                 Ok(Err(TaskError::Failed(error))) => error,
                 Err(join) if join.is_cancelled() => continue,
                 Err(join) => bug("a task of the job panicked", panic_text(join.into_panic())),
@@ -110,22 +122,31 @@ impl JobHandle {
             if failure.as_ref().is_none_or(|first| first.kind == ErrorKind::Interrupted && error.kind != ErrorKind::Interrupted) {
                 failure = Some(error);
             }
-            self.tasks.abort_all();
+            self.cancel();
         }
         let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.start_ns);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(JobReport { elapsed_ns, stopped: *self.stop.borrow() }),
+        if let Some(error) = failure {
+            return Err(error);
         }
+        writers.iter_mut().try_for_each(SinkWriter::commit)?;
+        Ok(JobReport { elapsed_ns, stopped: *self.stop.borrow() })
+    }
+
+    fn cancel(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.tasks.abort_all();
     }
 }
 
+/// How long the other tasks may take to notice that one has failed.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
+
 impl Drop for JobHandle {
     fn drop(&mut self) {
-        self.tasks.abort_all();
+        self.cancel();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

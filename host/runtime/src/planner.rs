@@ -1,6 +1,10 @@
 //! Makes the plan of a job: binds its names, and decides what is chained.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use weir_model::graph::{JobGraph, NodeIndex, NodeKind};
+use weir_model::id::OperatorUid;
 use weir_model::{Error, Result};
 use weir_plugin::PluginEngine;
 
@@ -26,12 +30,29 @@ impl Plan {
         mark_chained(&nodes, &mut edges);
         let chains = chains(nodes.len(), &edges);
         let plan = Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() };
-        for (index, node) in plan.nodes.iter().enumerate() {
-            if matches!(node.kind, PlannedKind::Sink(_)) {
-                plan.sink_port(NodeIndex(index))?;
+        plan.check_sinks(&graph.file)?;
+        Ok(plan)
+    }
+}
+
+impl Plan {
+    /// Every sink must read one kind of record, and have its folder to itself.
+    fn check_sinks(&self, file: &str) -> Result<()> {
+        let mut folders: BTreeMap<&Path, &OperatorUid> = BTreeMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let PlannedKind::Sink(config) = &node.kind else { continue };
+            self.sink_port(NodeIndex(index))?;
+            if let Some(folder) = config.folder()
+                && let Some(other) = folders.insert(folder, &node.uid)
+            {
+                return Err(Error::usage(
+                    format!("{file}: [sinks.{}]", node.uid),
+                    format!("it writes to {}, and so does {other}", folder.display()),
+                    "give each sink a folder of its own",
+                ));
             }
         }
-        Ok(plan)
+        Ok(())
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use weir_connect::sink::SinkWriter;
 use weir_connect::source::{BatchLimit, SourceReader, SourceStatus};
 use weir_model::rows::{Batch, BatchBuilder};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
 
 use crate::chain::{Chain, Target};
-use crate::exchange::{BATCH_BYTES, BATCH_ROWS, Cancelled};
+use crate::exchange::{BATCH_BYTES, BATCH_ROWS, Cancelled, Outbox};
 use crate::gate::{Arrival, InputGate};
 use crate::metrics::{NodeMetrics, SubtaskMetrics};
 
@@ -41,7 +43,12 @@ pub(crate) struct Task {
     /// The nodes of the stages, for their counters at the end.
     pub(crate) nodes: Vec<usize>,
     pub(crate) clock: SharedClock,
+    /// Set when another task has failed: seen between two calls of a guest.
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
+
+/// Bytes that may wait in the outboxes of a task while it works on one batch.
+const READY_BYTES_MAX: usize = 1 << 20;
 
 /// How a task ended short of its end.
 pub(crate) enum TaskError {
@@ -77,34 +84,51 @@ enum Event {
 }
 
 impl Task {
-    /// Runs until the input ends.
-    pub(crate) async fn run(mut self, nodes: &[NodeMetrics]) -> Result<(), TaskError> {
+    /// Runs until the input ends; gives the sinks' writers, whose output is complete.
+    pub(crate) async fn run(mut self, nodes: &[NodeMetrics]) -> Result<Vec<SinkWriter>, TaskError> {
         loop {
             // Gives way to other tasks now and then, even when nothing here ever has to wait.
             tokio::task::coop::consume_budget().await;
             match self.next().await? {
                 Event::Read(batch) => {
                     if let Head::Source(source) = &self.head {
-                        self.chain.push(&source.targets, batch)?;
+                        self.chain.push(&source.targets, batch);
                     }
                 }
-                Event::Received(input, batch) => self.chain.push(&[Target::Stage { stage: 0, input }], batch)?,
+                Event::Received(input, batch) => self.chain.push(&[Target::Stage { stage: 0, input }], batch),
                 Event::Linger => self.chain.outboxes.iter_mut().for_each(|outbox| outbox.ready_partials(true)),
                 Event::End => break,
                 Event::Cancelled => return Err(TaskError::Cancelled),
             }
+            self.work().await?;
             self.chain.outboxes.iter_mut().for_each(|outbox| outbox.ready_partials(false));
             self.send().await?;
         }
-        self.chain.finish()?;
-        self.send().await?;
+        let mut stage = 0;
+        while self.chain.finish(stage)? {
+            self.work().await?;
+            stage += 1;
+        }
         for outbox in &mut self.chain.outboxes {
             outbox.end().await?;
         }
-        for (stage, node) in self.chain.stages.iter().zip(&self.nodes) {
+        for (stage, node) in self.chain.stages().iter().zip(&self.nodes) {
             let Some(node) = nodes.get(*node) else { continue };
             let mut totals = node.counters.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             stage.counters().into_iter().for_each(|(name, count)| *totals.entry(name).or_default() += count);
+        }
+        Ok(self.chain.into_writers())
+    }
+
+    /// Works off everything that the chain has to do, and sends what comes out before much of it waits here.
+    async fn work(&mut self) -> Result<(), TaskError> {
+        while self.chain.step()? {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(TaskError::Cancelled);
+            }
+            if self.chain.outboxes.iter().map(Outbox::ready_bytes).sum::<usize>() >= READY_BYTES_MAX {
+                self.send().await?;
+            }
         }
         Ok(())
     }
@@ -148,7 +172,7 @@ impl Task {
             Head::Source(source) => Some(&*source.metrics),
             Head::Gate(_) => None,
         };
-        source.into_iter().chain(self.chain.stages.iter().map(|stage| &*stage.metrics))
+        source.into_iter().chain(self.chain.stages().iter().map(|stage| &*stage.metrics))
     }
 
     /// Sends what is ready and counts the time that it waits for room.
@@ -195,7 +219,11 @@ impl SourceHead {
         let status = tokio::select! {
             biased;
             status = self.reader.next(&mut builder, LIMIT) => Some(status?),
-            _ = self.stop.changed() => Some(SourceStatus::End),
+            changed = self.stop.changed() => match changed {
+                Ok(()) => Some(SourceStatus::End),
+                // Nobody holds the job any more: this is no end of the input.
+                Err(_) => return Err(TaskError::Cancelled),
+            },
             () = tokio::time::sleep(LINGER), if partial => None,
         };
         Ok(self.event(builder, status).unwrap_or(Event::Linger))

@@ -5,6 +5,9 @@ use thiserror::Error;
 /// The length of an item that is missing from a column.
 pub const MISSING: u32 = u32::MAX;
 
+/// The bytes that the length of an item takes.
+pub(crate) const LENGTH_BYTES: usize = size_of::<u32>();
+
 /// Byte strings in one column: item `i` has `lengths[i]` bytes of `data`; [`MISSING`]: there is no item `i`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Column<'a> {
@@ -28,6 +31,11 @@ impl OwnedColumn {
     pub fn push(&mut self, item: Option<&[u8]>) {
         self.lengths.push(item.map_or(MISSING, |item| item.len() as u32));
         self.data.extend_from_slice(item.unwrap_or_default());
+    }
+
+    /// The bytes of its lengths and its data.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lengths.len() * LENGTH_BYTES + self.data.len()
     }
 
     /// The column, borrowed.
@@ -67,7 +75,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// A guest's mistake in a state call.
+/// What can be wrong with a state call: a guest's mistake, or a bound that is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StateError {
     /// A state number beyond the function's states.
@@ -105,6 +113,18 @@ pub enum StateError {
         bytes: u64,
         /// Bytes given.
         data: usize,
+    },
+    /// An answer beyond its bound.
+    #[error("the answer would have more than {bytes_max} bytes: ask for fewer sub-keys at once")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// More keys than entries can be numbered.
+    #[error("the subtask already has state for {entries_max} keys, and no subtask can hold more: run the operator with a higher parallelism")]
+    Full {
+        /// How many there can be.
+        entries_max: usize,
     },
 }
 

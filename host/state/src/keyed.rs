@@ -3,7 +3,7 @@
 use weir_model::describe::{StateDescriptor, StateKind};
 use weir_model::rows::Batch;
 
-use crate::column::MISSING;
+use crate::column::{LENGTH_BYTES, MISSING, StateError};
 use crate::index::{EntryId, KeyIndex, Probe};
 use crate::prefetch::prefetch;
 use crate::small_bytes::SmallBytes;
@@ -40,6 +40,10 @@ pub struct KeyedState {
     free: Vec<EntryId>,
     columns: Vec<Vec<Option<SmallBytes>>>,
     sub_keys: Vec<SubKeys>,
+    /// See [`Self::large_value_bytes`].
+    large_value_bytes: usize,
+    /// [`ENTRIES_MAX`], but in tests.
+    entries_max: usize,
 }
 
 /// The distinct keys of one batch, numbered in order of appearance.
@@ -75,6 +79,9 @@ impl KeyTable {
 /// How many keys are looked up side by side: enough to hide a cache miss, few enough for the processor's miss buffers.
 const WINDOW: usize = 64;
 
+/// How many entries there can be: the index has 32 bits for an entry's number plus one.
+const ENTRIES_MAX: usize = u32::MAX as usize - 1;
+
 impl KeyedState {
     /// Empty state for a function with these states. `seed` keeps chosen keys from colliding in the table; results don't depend on it.
     #[must_use]
@@ -97,6 +104,8 @@ impl KeyedState {
             free: Vec::new(),
             columns: std::iter::repeat_with(Vec::new).take(usize::saturating_sub(values, 1)).collect(),
             sub_keys: std::iter::repeat_with(SubKeys::default).take(sub_keys).collect(),
+            large_value_bytes: 0,
+            entries_max: ENTRIES_MAX,
         }
     }
 
@@ -115,7 +124,22 @@ impl KeyedState {
     /// Numbers the distinct keys of `batch`, which carries the hashes of its keys, into `table`, and each record's key into `slots`.
     ///
     /// A key that is new gets an entry at once; [`crate::Staged::apply`] or [`Self::discard`] takes it away again if nothing was put.
-    pub fn number(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) {
+    ///
+    /// # Errors
+    /// [`StateError::Full`] when there are more new keys than entries left. Then nothing is numbered and no key is new.
+    pub fn number(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) -> Result<(), StateError> {
+        let numbered = self.number_rows(batch, table, slots);
+        if numbered.is_none() {
+            self.discard(table);
+            slots.clear();
+            table.entries.clear();
+            table.created.clear();
+        }
+        numbered.ok_or(StateError::Full { entries_max: self.entries_max })
+    }
+
+    /// [`Self::number`]; `None` when there is no entry left for a key.
+    fn number_rows(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) -> Option<()> {
         debug_assert_eq!(batch.hashes().len(), batch.len(), "a keyed operator's input was hashed by the exchange");
         slots.clear();
         table.entries.clear();
@@ -127,27 +151,31 @@ impl KeyedState {
             let mut probes = [Probe::default(); WINDOW];
             let mut candidates = [None; WINDOW];
             // Three passes, so that the cache misses of a window overlap: towards the index, towards the entries, the work.
-            for (probe, hash) in probes.iter_mut().zip(hashes) {
-                *probe = self.index.probe(*hash);
-                self.index.prefetch(*probe);
-            }
-            for (candidate, probe) in candidates.iter_mut().zip(&probes).take(hashes.len()) {
-                *candidate = self.index.candidate(*probe);
-                if let Some(entry) = candidate.and_then(|id: EntryId| self.entries.get(id.as_usize())) {
-                    prefetch(entry);
+            // Under attack, when keys are placed by their bytes, the third does it all.
+            if self.index.is_by_hash() {
+                for (probe, hash) in probes.iter_mut().zip(hashes) {
+                    *probe = self.index.probe_hash(*hash);
+                    self.index.prefetch(*probe);
+                }
+                for (candidate, probe) in candidates.iter_mut().zip(&probes).take(hashes.len()) {
+                    *candidate = self.index.candidate(*probe);
+                    if let Some(entry) = candidate.and_then(|id: EntryId| self.entries.get(id.as_usize())) {
+                        prefetch(entry);
+                    }
                 }
             }
-            for (((probe, candidate), hash), row) in probes.iter().zip(&candidates).zip(hashes).zip(&mut rows) {
+            for ((candidate, hash), row) in candidates.iter().zip(hashes).zip(&mut rows) {
                 let key = row.key.unwrap_or_default();
                 let is_it = |id: &EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == *hash && *entry.key == *key);
                 let id = match candidate.filter(is_it) {
                     Some(id) => id,
-                    None => self.find_or_create(*probe, *hash, key, table),
+                    None => self.find_or_create(*hash, key, table)?,
                 };
                 let slot = self.slot_of(id, table);
                 slots.push(slot);
             }
         }
+        Some(())
     }
 
     /// The slot of an entry in the batch at hand, a new one if it has none yet.
@@ -162,10 +190,23 @@ impl KeyedState {
         entry.slot
     }
 
-    fn find_or_create(&mut self, probe: Probe, hash: u64, key: &[u8], table: &mut KeyTable) -> EntryId {
+    /// The entry of a key, a new one if it has none; `None` when there is no entry left.
+    // Never inlined: in the loop of `number_rows` it would cost every known key a few percent.
+    #[inline(never)]
+    fn find_or_create(&mut self, hash: u64, key: &[u8], table: &mut KeyTable) -> Option<EntryId> {
+        // Computed here, not taken from the first pass: a key before this one may have changed how keys are placed.
+        let probe = self.index.probe(hash, key);
         let is_it = |id: EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == hash && *entry.key == *key);
-        if let Some(id) = self.index.find(probe, is_it) {
-            return id;
+        let search = self.index.find(probe, is_it);
+        if search.crowded {
+            let live = self.entries.iter().enumerate().filter(|(_, entry)| entry.slot != FREED);
+            self.index.place_by_key(live.map(|(at, entry)| (EntryId(at as u32), &*entry.key)));
+        }
+        if search.entry.is_some() {
+            return search.entry;
+        }
+        if self.free.is_empty() && self.entries.len() >= self.entries_max {
+            return None;
         }
         let entry = Entry { hash, key: key.into(), slot: u32::MAX, first: None };
         let free = self.free.pop();
@@ -175,16 +216,16 @@ impl KeyedState {
                 id
             }
             None => {
-                // 2^32 entries of 64 bytes are more memory than one subtask can have; a key group moves long before.
                 let id = EntryId(self.entries.len() as u32);
                 self.entries.push(entry);
                 self.columns.iter_mut().for_each(|column| column.push(None));
                 id
             }
         };
+        let probe = if search.crowded { self.index.probe(hash, key) } else { probe };
         self.index.insert(probe, id);
         table.created.push(id);
-        id
+        Some(id)
     }
 
     /// Appends the current value of value state `state` for each slot of `table`: its length ([`crate::MISSING`]: none) and its bytes.
@@ -208,13 +249,43 @@ impl KeyedState {
         }
     }
 
-    /// The cell of an entry in a value state; `None` for other kinds of state.
-    pub(crate) fn cell(&mut self, state: u32, id: EntryId) -> Option<&mut Option<SmallBytes>> {
-        match self.places.get(state as usize).copied()? {
-            Place::First => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
-            Place::Column(column) => self.columns.get_mut(column)?.get_mut(id.as_usize()),
-            Place::SubKeys(_) => None,
-        }
+    /// The bytes of all values longer than 22 bytes, of all keys: kept up to date as they change, so asking costs nothing.
+    ///
+    /// All values of a table's keys together take no more than this plus 26 bytes a key and value state. When that is below a bound,
+    /// [`Self::values_bytes`] need not be asked.
+    #[must_use]
+    pub fn large_value_bytes(&self) -> usize {
+        self.large_value_bytes
+    }
+
+    /// The bytes that [`Self::values`] would append for the keys of `table`, all value states together: four for each length, and the
+    /// data. Visits each key, but copies nothing.
+    #[must_use]
+    pub fn values_bytes(&self, table: &KeyTable) -> usize {
+        let length = |value: Option<&SmallBytes>| LENGTH_BYTES + value.map_or(0, |value| value.len());
+        let bytes_of = |place: &Place| match place {
+            Place::First => table.entries.iter().map(|id| length(self.entries.get(id.as_usize()).and_then(|entry| entry.first.as_ref()))).sum(),
+            Place::Column(column) => {
+                let column = self.columns.get(*column);
+                table.entries.iter().map(|id| length(column.and_then(|column| column.get(id.as_usize())?.as_ref()))).sum()
+            }
+            Place::SubKeys(_) => 0,
+        };
+        self.places.iter().map(bytes_of).sum()
+    }
+
+    /// Sets or deletes the value of an entry in a value state; nothing happens for other kinds of state.
+    pub(crate) fn set_value(&mut self, state: u32, id: EntryId, value: Option<&[u8]>) {
+        let cell = match self.places.get(state as usize) {
+            Some(Place::First) => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
+            Some(Place::Column(column)) => self.columns.get_mut(*column).and_then(|column| column.get_mut(id.as_usize())),
+            Some(Place::SubKeys(_)) | None => None,
+        };
+        let Some(cell) = cell else { return };
+        let heap_bytes = |cell: &Option<SmallBytes>| cell.as_ref().map_or(0, SmallBytes::heap_bytes);
+        self.large_value_bytes -= heap_bytes(cell);
+        *cell = value.map(Into::into);
+        self.large_value_bytes += heap_bytes(cell);
     }
 
     /// Forgets the keys that [`Self::number`] met for the first time, because the call that would have used them failed.
@@ -231,9 +302,9 @@ impl KeyedState {
                 && self.sub_keys.iter().all(|sub_keys| sub_keys.is_empty(id));
             // A freed entry is vacant too; its slot number tells it apart, so that no entry is freed twice.
             let Some(entry) = self.entries.get_mut(at).filter(|entry| vacant && entry.slot != FREED) else { continue };
+            let probe = self.index.probe(entry.hash, &entry.key);
             entry.slot = FREED;
             entry.key = SmallBytes::from(&[][..]);
-            let probe = self.index.probe(entry.hash);
             self.index.remove(probe, id);
             self.free.push(id);
         }

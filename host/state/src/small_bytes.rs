@@ -17,6 +17,16 @@ pub(crate) enum SmallBytes {
 // Three words, and so is an `Option`: an entry of the state fits a cache line.
 const _: () = assert!(size_of::<Option<SmallBytes>>() == 24);
 
+impl SmallBytes {
+    /// The bytes that lie outside: all of a long string, none of a short one.
+    pub(crate) const fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Heap(bytes) => bytes.len(),
+        }
+    }
+}
+
 impl From<&[u8]> for SmallBytes {
     #[inline]
     fn from(from: &[u8]) -> Self {

@@ -1,8 +1,9 @@
 //! What a running call has written: seen by the call itself, and by nobody else until it returns ok.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use crate::column::{Column, OwnedColumn, StateError};
+use crate::column::{Column, LENGTH_BYTES, OwnedColumn, StateError};
 use crate::index::EntryId;
 use crate::keyed::{KeyTable, KeyedState};
 
@@ -64,9 +65,7 @@ impl Staged {
         for put in self.puts {
             for (slot, value) in put.slots.iter().zip(put.values.iter()) {
                 let Some(id) = table.entry(*slot) else { continue };
-                if let Some(cell) = state.cell(put.state, id) {
-                    *cell = value.map(Into::into);
-                }
+                state.set_value(put.state, id, value);
                 if value.is_none() {
                     touched.push(id);
                 }
@@ -135,11 +134,11 @@ impl Staged {
         Ok(())
     }
 
-    /// Entry `i`: sub-key `i` of slot `i`, as this call sees it.
+    /// Entry `i`: sub-key `i` of slot `i`, as this call sees it. Each takes four bytes for its length and those of its data.
     ///
     /// # Errors
-    /// As [`Self::put`].
-    pub fn get_sub(&self, scope: Scope<'_>, number: u32, slots: &[u32], sub_keys: Column<'_>) -> Result<OwnedColumn, StateError> {
+    /// As [`Self::put`], and when they take more than `bytes_max` bytes together; no more than that is copied to find out.
+    pub fn get_sub(&self, scope: Scope<'_>, number: u32, slots: &[u32], sub_keys: Column<'_>, bytes_max: usize) -> Result<OwnedColumn, StateError> {
         check_kind(scope.state, number, false)?;
         sub_keys.check(slots.len())?;
         let mut found = OwnedColumn::default();
@@ -147,11 +146,15 @@ impl Staged {
             let (entry, sub_key) = (scope.entry(*slot)?, sub_key.unwrap_or_default());
             let changes = self.subs.get(&(number, *slot));
             let stored = || scope.state.sub_keys(number).and_then(|sub_keys| sub_keys.get(entry, sub_key));
-            found.push(match changes.and_then(|changes| changes.puts.get(sub_key)) {
+            let item = match changes.and_then(|changes| changes.puts.get(sub_key)) {
                 Some(staged) => staged.as_deref(),
                 None if changes.is_some_and(|changes| changes.cleared) => None,
                 None => stored(),
-            });
+            };
+            if found.bytes() + LENGTH_BYTES + item.map_or(0, <[u8]>::len) > bytes_max {
+                return Err(StateError::TooLarge { bytes_max });
+            }
+            found.push(item);
         }
         Ok(found)
     }
@@ -166,8 +169,9 @@ impl Staged {
         let changes = self.subs.get(&(number, slot));
         let cleared = changes.is_some_and(|changes| changes.cleared);
         let stored = scope.state.sub_keys(number).filter(|_| !cleared).into_iter().flat_map(|sub_keys| sub_keys.range(entry, after));
-        let staged = changes.into_iter().flat_map(|changes| &changes.puts).map(|(sub_key, value)| (sub_key.as_ref(), value.as_deref()));
-        let staged = staged.filter(|(sub_key, _)| after.is_none_or(|after| *sub_key > after));
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let staged = changes.into_iter().flat_map(|changes| changes.puts.range::<[u8], _>(behind));
+        let staged = staged.map(|(sub_key, value)| (sub_key.as_ref(), value.as_deref()));
         let mut page = Page::default();
         let merged = Merge { stored: stored.peekable(), staged: staged.peekable() };
         for (sub_key, value) in merged {

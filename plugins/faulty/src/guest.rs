@@ -6,6 +6,7 @@ use std::hint::black_box;
 use weir_guest::bindings::exports::weir::operator::operator::{
     CallContext, ColumnResult, FunctionDescription, FunctionKind, Guest, KeyTable, PluginDescription, Port, StateDescriptor, StateKind, Subtask,
 };
+use weir_guest::bindings::weir::log::log::{Level, log};
 use weir_guest::bindings::weir::output::output::emit;
 use weir_guest::bindings::weir::state::keyed::{ColumnParam, put};
 use weir_guest::bindings::weir::types::types::Failure;
@@ -76,6 +77,8 @@ impl Guest for Faulty {
             ("undeclared-slot", _) => put(0, &[1_000_000], one_number(1)),
             ("lying-column", _) => put(0, &[0], ColumnParam { lengths: &[1000], data: &[1, 2, 3] }),
             ("bad-pointer", _) => bad_pointer(),
+            ("log-flood", Some(_)) => (0..1_000_000).for_each(|_| log(Level::Error, "")),
+            ("small-emits", Some(_)) => (0..2_000_000).for_each(|_| emit(0, &header(u32::MAX, 0))),
             ("keyed-trap", _) => keyed_trap(&keys, poison.is_some()),
             _ => {}
         }
@@ -85,7 +88,8 @@ impl Guest for Faulty {
                 emit(0, &records);
                 failure(Some(0), "refused after emitting")
             }
-            ("failure-row", Some(row)) => failure(Some(row), "this record is poison"),
+            ("failure-row" | "log-flood", Some(row)) => failure(Some(row), "this record is poison"),
+            ("huge-message", Some(row)) => failure(Some(row), &"no ".repeat(4 << 20)),
             ("failure-row-out-of-range", Some(_)) => failure(Some(1_000_000), "a record that isn't there"),
             ("failure-whole", Some(_)) => failure(None, "there is poison in this call"),
             ("lying-rows" | "huge-output" | "huge-emit" | "undeclared-output" | "bad-pointer", _) => Ok(()),

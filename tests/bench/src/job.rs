@@ -48,7 +48,7 @@ pub(crate) fn run(text: &Path, stage: Stage, parallelism: u32, in_wasm: bool) ->
     let start = cpu_ns();
     let handle = Job::start(&plan, &JobOptions { clock: Arc::new(SystemClock::new()), threads, seed: 1 }).map_err(explain)?;
     let metrics = handle.metrics();
-    let control = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
     control.block_on(handle.wait()).map_err(explain)?;
     let cpu = cpu_ns() - start;
     let tokenize = metrics.nodes.iter().find(|node| node.uid.as_str() == "tokenize").ok_or("no tokenize")?;

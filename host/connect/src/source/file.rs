@@ -90,7 +90,7 @@ impl FileSourceConfig {
     }
 
     /// The readers and the bytes of all files.
-    pub(super) fn open(&self, uid: &OperatorUid, parallelism: Parallelism) -> Result<(Vec<FileReader>, Option<u64>)> {
+    pub(super) fn open(&self, uid: &OperatorUid, parallelism: Parallelism) -> Result<(Vec<FileReader>, u64)> {
         let found = paths::find(&self.base, &self.patterns, self.on_bad_input)?;
         let bytes_total = found.files.iter().map(|file| file.bytes).sum();
         let queue = Arc::new(SplitQueue::new(found.files, &self.format, self.split_bytes_max, parallelism));

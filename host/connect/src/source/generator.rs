@@ -25,6 +25,9 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// The shortest: a timer is no finer than that.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
+/// Records a second that can be asked for: more than a machine makes, and few enough that counts of them stay exact for long.
+const RATE_MAX: f64 = 1e9;
+
 /// The keys that belong to some kinds only.
 const KEYS_OF_KINDS: &[(&str, &[&str])] = &[
     ("distinct", &["zipf-words"]),
@@ -80,9 +83,13 @@ impl GeneratorConfig {
         let Some(kind) = section.take_choice("kind", &kinds)? else { return Err(section.missing("kind", "\"zipf-words\"")) };
         refuse_misplaced(&section, "kind", kind, KEYS_OF_KINDS)?;
         let kind = if kind == "sequence" { take_sequence(&mut section)? } else { Kind::Words(take_words(&mut section)?) };
-        let rate = section.take_positive_f64("rate")?.map(|(rate, _)| rate);
+        let rate = section.take_positive_f64("rate")?;
+        if let Some((_, line)) = rate.filter(|(rate, _)| *rate > RATE_MAX) {
+            let remedy = format!("write a number up to {RATE_MAX}, or leave `rate` out for full speed");
+            return Err(section.key_error(line, "rate", "no generator makes that many records a second", remedy));
+        }
         section.finish()?;
-        Ok(Self { kind, rate })
+        Ok(Self { kind, rate: rate.map(|(rate, _)| rate) })
     }
 
     pub(super) fn codecs(&self) -> (Codec, Codec) {
@@ -295,7 +302,7 @@ impl Pace {
         let now = self.clock.monotonic_ns();
         let start = *self.start_ns.get_or_insert(now);
         let elapsed = Duration::from_nanos(now.saturating_sub(start)).as_secs_f64();
-        let due = (elapsed * self.rate) as u64 + 1;
+        let due = ((elapsed * self.rate) as u64).saturating_add(1);
         if due > made {
             return Ok(due - made);
         }

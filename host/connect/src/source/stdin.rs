@@ -14,7 +14,7 @@ use weir_model::{Error, Result};
 use super::bad_input::{BadRecord, OnBadInput};
 use super::file::{take_line_bytes_max, take_line_format};
 use super::lines::{LineFormat, LineScanner, Take};
-use super::{BatchLimit, SourceProgress, SourceStatus, source_error};
+use super::{BARREN_BYTES_MAX, BatchLimit, SourceProgress, SourceStatus, source_error};
 
 /// Bytes that the thread reads at once.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -118,8 +118,9 @@ impl StdinReader {
     }
 
     pub(super) async fn next(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
+        let mut barren_bytes = 0;
         loop {
-            if limit.reached(out) {
+            if limit.reached(out) || (out.is_empty() && barren_bytes >= BARREN_BYTES_MAX) {
                 return Ok(SourceStatus::More);
             }
             match self.scanner.take(out, limit) {
@@ -135,6 +136,7 @@ impl StdinReader {
                             Err(mpsc::error::TryRecvError::Empty) => self.blocks.recv().await,
                         };
                         self.accept(received)?;
+                        barren_bytes += self.block.len();
                     }
                     self.feed();
                 }
@@ -250,6 +252,20 @@ mod tests {
         assert_eq!((error.what.as_str(), error.why.as_str()), ("source `in`: standard input, line 3 (byte 6)", "byte 0xff is not UTF-8 here"));
         let (records, progress) = read_all(reader("format = \"json-lines\"\non-error = \"skip\"", input())).await.unwrap();
         assert_eq!((records, progress.records_skipped), (vec!["{}".to_owned(), "7".to_owned()], 2));
+    }
+
+    #[tokio::test]
+    async fn input_without_a_record_is_given_up_now_and_then() {
+        let input = [b"\xff\n".repeat(3 << 20), b"good".to_vec()].concat();
+        let mut reader = reader("on-error = \"skip\"", io::Cursor::new(input));
+        let mut out = BatchBuilder::default();
+        let mut reads = 0;
+        while reader.next(&mut out, LIMIT).await.unwrap() == SourceStatus::More {
+            reads += 1;
+            assert!(out.is_empty() && reader.progress().bytes_read <= reads * (1 << 20) + BLOCK_BYTES as u64, "{reads}");
+        }
+        assert!((4..=6).contains(&reads), "{reads}");
+        assert_eq!((texts(&out.take()), reader.progress().records_skipped), (vec!["good".to_owned()], 3 << 20));
     }
 
     #[test]

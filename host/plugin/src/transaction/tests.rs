@@ -1,9 +1,10 @@
 //! The transaction rule against guests that misbehave on purpose.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use weir_model::codec::Codec;
-use weir_model::describe::{Port, StateDescriptor};
+use weir_model::describe::{Port, StateDescriptor, StateKind};
 use weir_model::rows::NO_TIMESTAMP;
 use weir_state::{KeyedState, OwnedColumn};
 
@@ -14,6 +15,7 @@ use crate::services::OutputPort;
 /// Counts values per key in its state and emits each count; what a value does is written in the value.
 struct Scripted {
     broken: bool,
+    rows_seen: Arc<AtomicU64>,
 }
 
 impl Guest for Scripted {
@@ -24,6 +26,7 @@ impl Guest for Scripted {
         let mut out = BatchBuilder::default();
         let mut result = Ok(());
         let batch = Batch::from_bytes(rows.to_vec()).unwrap();
+        self.rows_seen.fetch_add(batch.len() as u64, Ordering::Relaxed);
         for (at, row) in batch.iter().enumerate() {
             match row.value {
                 b"refuse" => result = Err(CallError::Refused { row: Some(at as u32), message: "no".to_owned() }),
@@ -60,7 +63,7 @@ impl Guest for Scripted {
     }
 }
 
-fn subtask(on_error: OnError) -> OperatorSubtask {
+fn subtask(on_error: OnError, rows_seen: &Arc<AtomicU64>) -> OperatorSubtask {
     let port = Port { name: "in".to_owned(), key: Codec::Utf8, value: Codec::Utf8 };
     let function = FunctionDescription {
         name: "count".to_owned(),
@@ -73,12 +76,12 @@ fn subtask(on_error: OnError) -> OperatorSubtask {
     let state = KeyedState::new(&function.states, 0);
     let services = Services::new("count", vec![OutputPort { keyed: false }], InstanceLimits::default(), state);
     let identity = Identity { uid: "count".to_owned(), function: "count".to_owned(), digest: "0123456789abcdef".to_owned() };
-    OperatorSubtask::new(identity, &function, on_error, Box::new(Scripted { broken: false }), services)
+    OperatorSubtask::new(identity, &function, on_error, Box::new(Scripted { broken: false, rows_seen: Arc::clone(rows_seen) }), services)
 }
 
 /// `key:value` records through a subtask: what was emitted as `key=count`, the dead letters as `key:value`, or the error.
 fn run(on_error: OnError, records: &str) -> (String, String, TransactionCounts, Option<Error>) {
-    let mut subtask = subtask(on_error);
+    let mut subtask = subtask(on_error, &Arc::default());
     let mut builder = BatchBuilder::default();
     for record in records.split_whitespace() {
         let (key, value) = record.split_once(':').unwrap();
@@ -86,7 +89,14 @@ fn run(on_error: OnError, records: &str) -> (String, String, TransactionCounts, 
     }
     let mut outputs = Outputs::default();
     let context = CallContext { watermark: i64::MIN, processing_time: 0 };
-    let result = subtask.process(0, builder.take(), context, &mut outputs);
+    subtask.begin(0, builder.take());
+    let result = loop {
+        match subtask.step(context, &mut outputs) {
+            Ok(Step::More) => {}
+            Ok(Step::Done) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let emitted: Vec<_> = outputs
         .batches
@@ -129,4 +139,52 @@ fn a_job_that_may_not_lose_a_record_fails_with_its_name() {
     check("a:1 b:lie", &["key \"b\"", "record 9999 of a call with 1 records"]);
     check("a:1 b:slow", &["one of 2 records", "deadline of 5000 ms"]);
     check("a:slow", &["key \"a\""]);
+}
+
+#[test]
+fn many_bad_records_cost_no_square() {
+    // Rows handed to the guest for each row of a batch, at the most.
+    let check = |bad_every: usize, value: &[u8], rows_per_row_max: u64| {
+        let rows_seen = Arc::default();
+        let mut subtask = subtask(OnError::Skip, &rows_seen);
+        let mut builder = BatchBuilder::default();
+        for at in 0..20_000 {
+            builder.push(Some(b"k"), if at % bad_every == 0 { value } else { b"1" }, NO_TIMESTAMP).unwrap();
+        }
+        subtask.begin(0, builder.take());
+        let mut outputs = Outputs::default();
+        while subtask.step(CallContext { watermark: i64::MIN, processing_time: 0 }, &mut outputs).unwrap() == Step::More {}
+        assert_eq!(subtask.counts().skipped, 20_000_u64.div_ceil(bad_every as u64));
+        let seen = rows_seen.load(Ordering::Relaxed) / 20_000;
+        assert!(seen <= rows_per_row_max, "one bad record in {bad_every}: each row was tried {seen} times");
+    };
+    check(1, b"refuse", 20);
+    check(2, b"refuse", 20);
+    check(100, b"refuse", 20);
+    check(10_000, b"refuse", 4);
+    check(1, b"trap", 20);
+    check(1000, b"trap", 20);
+}
+
+#[test]
+fn output_is_handed_on_after_every_call() {
+    // A batch that is halved again and again must not gather what all its parts have emitted.
+    let mut subtask = subtask(OnError::Skip, &Arc::default());
+    let mut builder = BatchBuilder::default();
+    for at in 0..1000 {
+        builder.push(Some(b"k"), if at % 10 == 0 { b"trap" } else { b"1" }, NO_TIMESTAMP).unwrap();
+    }
+    subtask.begin(0, builder.take());
+    let (mut most, mut all) = (0, 0);
+    loop {
+        let mut outputs = Outputs::default();
+        let step = subtask.step(CallContext { watermark: i64::MIN, processing_time: 0 }, &mut outputs).unwrap();
+        let rows: usize = outputs.batches.iter().map(|(_, batch)| batch.len()).sum();
+        (most, all) = (most.max(rows), all + rows);
+        if step == Step::Done {
+            break;
+        }
+    }
+    assert_eq!(all, 900);
+    assert!(most <= 16, "one step gave {most} rows");
 }

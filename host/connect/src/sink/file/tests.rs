@@ -38,8 +38,14 @@ fn pairs(files: &[(&str, &str)]) -> Vec<(String, String)> {
     files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
+/// Ends a job well.
+fn end(mut writers: Vec<FileWriter>) {
+    writers.iter_mut().for_each(|writer| writer.finish().unwrap());
+    writers.iter_mut().for_each(|writer| writer.commit().unwrap());
+}
+
 #[test]
-fn a_part_gets_its_name_when_it_is_whole() {
+fn a_part_gets_its_name_when_it_is_committed() {
     let folder = TempFolder::new();
     let mut writers = open(&folder, "", 2).unwrap();
     writers[0].write(&batch(&[("a", "1"), ("b", "2")])).unwrap();
@@ -47,11 +53,18 @@ fn a_part_gets_its_name_when_it_is_whole() {
     writers[0].flush().unwrap();
     writers[0].write(&batch(&[("c", "3")])).unwrap();
     assert_eq!(files(&folder)[0].1, "a\t1\nb\t2\n");
+    assert!(writers[0].commit().unwrap_err().why.contains("not finished"));
     writers[0].finish().unwrap();
-    assert_eq!(files(&folder), pairs(&[("part-0.txt", "a\t1\nb\t2\nc\t3\n"), ("part-1.txt.inprogress", "")]));
+    let whole = "a\t1\nb\t2\nc\t3\n";
+    assert_eq!(files(&folder), pairs(&[("part-0.txt.inprogress", whole), ("part-1.txt.inprogress", "")]));
     writers[1].finish().unwrap();
     writers[1].finish().unwrap();
-    assert_eq!(files(&folder)[1], ("part-1.txt".to_owned(), String::new()));
+    writers[0].commit().unwrap();
+    assert_eq!(files(&folder), pairs(&[("part-0.txt", whole), ("part-1.txt.inprogress", "")]));
+    writers[0].commit().unwrap();
+    writers[0].finish().unwrap();
+    writers[1].commit().unwrap();
+    assert_eq!(files(&folder), pairs(&[("part-0.txt", whole), ("part-1.txt", "")]));
     writers[1].write(&batch(&[("d", "4")])).unwrap();
     assert!(writers[1].flush().unwrap_err().why.contains("finished already"));
 }
@@ -66,7 +79,7 @@ fn formats_name_their_files() {
         let folder = TempFolder::new();
         let mut writer = open(&folder, lines, 1).unwrap().remove(0);
         writer.write(&batch(&[("a", "1,5")])).unwrap();
-        writer.finish().unwrap();
+        end(vec![writer]);
         assert_eq!(files(&folder), pairs(&[(name, text)]));
     }
     let error = config(&TempFolder::new(), "header = true").unwrap_err();
@@ -75,25 +88,75 @@ fn formats_name_their_files() {
 
 #[test]
 fn earlier_part_files_are_replaced_only_when_asked_for() {
-    for earlier in ["part-0.txt", "part-17.csv", "part-3.jsonl.inprogress"] {
+    for (earlier, remedy) in [
+        ("part-0.txt", "move the part files away"),
+        ("part-17.csv", "move the part files away"),
+        ("part-3.jsonl.inprogress", "part-3.jsonl.inprogress"),
+        ("part-0.txt.inprogress", "part-0.txt.inprogress"),
+    ] {
         let folder = TempFolder::new();
         folder.file(&format!("out/{earlier}"), "earlier");
         folder.file("out/part-x.txt", "not ours");
         let error = open(&folder, "", 1).unwrap_err();
-        assert!(error.why.contains(earlier) && error.remedy.contains("overwrite = true"), "{error}");
+        assert!(error.why.contains(earlier) && error.remedy.contains(remedy) && error.remedy.contains("overwrite = true"), "{error}");
+        assert_eq!(error.why.contains("a run that didn't finish"), earlier.ends_with(UNFINISHED), "{error}");
         assert_eq!(error.what, "job.toml:1: [sinks.out] path");
-        assert_eq!(files(&folder).len(), 2, "a refusal changes nothing");
-        open(&folder, "overwrite = true", 1).unwrap().remove(0).finish().unwrap();
+        assert_eq!(files(&folder), pairs(&[(earlier, "earlier"), ("part-x.txt", "not ours")]), "a refusal changes nothing");
+        end(open(&folder, "overwrite = true", 1).unwrap());
         assert_eq!(files(&folder), pairs(&[("part-0.txt", ""), ("part-x.txt", "not ours")]));
     }
 }
 
 #[test]
-fn a_job_that_wrote_nothing_leaves_nothing_and_one_that_failed_leaves_what_it_wrote() {
+fn an_earlier_result_stays_until_the_whole_job_has_ended_well() {
+    let folder = TempFolder::new();
+    let earlier = [("part-0.txt", "old 0"), ("part-1.txt", "old 1"), ("part-2.txt", "old 2"), ("part-3.csv", "old 3")];
+    for (name, text) in earlier {
+        folder.file(&format!("out/{name}"), text);
+    }
+    folder.file("out/part-1.txt.inprogress", "half");
+    folder.file("out/part-5.txt.inprogress", "half");
+    let finished = || {
+        let mut writers = open(&folder, "overwrite = true", 2).unwrap();
+        writers[1].write(&batch(&[("a", "1")])).unwrap();
+        writers.iter_mut().for_each(|writer| writer.finish().unwrap());
+        writers
+    };
+    // Opened, written and finished, but another task failed.
+    drop(finished());
+    let left = [earlier[0], earlier[1], ("part-1.txt.inprogress", "a\t1\n"), earlier[2], earlier[3], ("part-5.txt.inprogress", "half")];
+    assert_eq!(files(&folder), pairs(&left));
+    // Nothing that is not replaced goes before all parts have their names, whichever comes last.
+    let mut writers = finished();
+    writers[0].commit().unwrap();
+    writers[0].commit().unwrap();
+    assert_eq!(files(&folder), pairs(&[&[("part-0.txt", "")], &left[1..]].concat()));
+    writers[1].commit().unwrap();
+    assert_eq!(files(&folder), pairs(&[("part-0.txt", ""), ("part-1.txt", "a\t1\n")]));
+}
+
+#[test]
+fn a_folder_that_is_being_written_is_left_alone() {
     let folder = TempFolder::new();
     let mut writers = open(&folder, "", 2).unwrap();
     writers[1].write(&batch(&[("a", "1")])).unwrap();
+    for (lines, parallelism) in [("", 2), ("overwrite = true", 1), ("overwrite = true\nformat = \"csv\"", 2)] {
+        let error = open(&folder, lines, parallelism).unwrap_err();
+        assert!(error.why.contains("part-0.txt.inprogress`, which another sink or another run is writing now"), "{error}");
+    }
+    writers[1].finish().unwrap();
+    assert!(open(&folder, "overwrite = true", 2).is_err());
+    end(writers);
+    assert_eq!(files(&folder), pairs(&[("part-0.txt", ""), ("part-1.txt", "a\t1\n")]));
+}
+
+#[test]
+fn a_job_that_wrote_nothing_leaves_nothing_and_one_that_failed_leaves_what_it_wrote() {
+    let folder = TempFolder::new();
+    let mut writers = open(&folder, "", 3).unwrap();
+    writers[1].write(&batch(&[("a", "1")])).unwrap();
     writers[1].flush().unwrap();
+    writers[2].finish().unwrap();
     drop(writers);
     assert_eq!(files(&folder), pairs(&[("part-1.txt.inprogress", "a\t1\n")]));
     assert!(open(&folder, "", 2).unwrap_err().why.contains("part-1.txt.inprogress"));
@@ -112,6 +175,7 @@ fn the_disk_says_which_file() {
     let folder = TempFolder::new();
     let mut writer = open(&folder, "", 1).unwrap().remove(0);
     fs::remove_file(folder.path().join("out/part-0.txt.inprogress")).unwrap();
-    let error = writer.finish().unwrap_err();
+    writer.finish().unwrap();
+    let error = writer.commit().unwrap_err();
     assert!(error.what.starts_with("sink `out`: ") && error.what.ends_with("part-0.txt"), "{error}");
 }

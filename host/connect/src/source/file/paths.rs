@@ -23,8 +23,8 @@ pub(super) struct PathPattern {
 pub(super) struct InputFile {
     /// Where it is.
     pub(super) path: PathBuf,
-    /// Its size on the disk; `None` for a pipe and the like.
-    pub(super) bytes: Option<u64>,
+    /// Its size on the disk.
+    pub(super) bytes: u64,
     /// Whether it has to be unpacked.
     pub(super) gzip: bool,
 }
@@ -45,7 +45,17 @@ pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInp
     let mut first_error = None;
     for pattern in patterns {
         match find_one(base, pattern) {
-            Ok(files) => found.files.extend(files.into_iter().filter(|file| seen.insert(file.path.clone()))),
+            Ok(files) => {
+                for (path, metadata) in files {
+                    // Also where bad input is skipped: reading one blocks a thread that other subtasks need.
+                    if !metadata.is_file() {
+                        return Err(not_regular(pattern, &path));
+                    }
+                    if seen.insert(path.clone()) {
+                        found.files.push(input_file(path, &metadata));
+                    }
+                }
+            }
             Err(error) if on_bad_input == OnBadInput::Fail => return Err(error),
             Err(error) => {
                 found.skipped += 1;
@@ -60,11 +70,11 @@ pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInp
     }
 }
 
-fn find_one(base: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
+fn find_one(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     let path = base.join(&pattern.pattern);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => in_folder(&path, pattern),
-        Ok(metadata) => Ok(vec![input_file(path, &metadata)]),
+        Ok(metadata) => Ok(vec![(path, metadata)]),
         Err(error) if error.kind() == io::ErrorKind::NotFound && pattern.pattern.contains(['*', '?', '[']) => matching(base, pattern),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::usage(
             &pattern.place,
@@ -77,11 +87,11 @@ fn find_one(base: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
 
 fn input_file(path: PathBuf, metadata: &fs::Metadata) -> InputFile {
     let gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    InputFile { path, bytes: metadata.is_file().then_some(metadata.len()), gzip }
+    InputFile { path, bytes: metadata.len(), gzip }
 }
 
 /// The files of a folder, without those of its folders and without those that are hidden or not finished by the habit of other tools.
-fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
+fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| unreadable(pattern, folder, &error))? {
         let entry = entry.map_err(|error| unreadable(pattern, folder, &error))?;
@@ -90,10 +100,10 @@ fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
         }
         let metadata = fs::metadata(entry.path()).map_err(|error| unreadable(pattern, &entry.path(), &error))?;
         if !metadata.is_dir() {
-            files.push(input_file(entry.path(), &metadata));
+            files.push((entry.path(), metadata));
         }
     }
-    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     if files.is_empty() {
         return Err(Error::usage(
             &pattern.place,
@@ -105,7 +115,7 @@ fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
 }
 
 /// The files that a pattern matches, by name.
-fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
+fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     // What the base has of a pattern's characters stands for itself.
     let full = match base.to_str() {
         Some(base) if !base.is_empty() && Path::new(&pattern.pattern).is_relative() => {
@@ -122,10 +132,10 @@ fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
         let path = path.map_err(|error| unreadable(pattern, error.path(), error.error()))?;
         let metadata = fs::metadata(&path).map_err(|error| unreadable(pattern, &path, &error))?;
         if !metadata.is_dir() {
-            files.push(input_file(path, &metadata));
+            files.push((path, metadata));
         }
     }
-    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     if files.is_empty() {
         return Err(Error::usage(
             &pattern.place,
@@ -134,6 +144,15 @@ fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<InputFile>> {
         ));
     }
     Ok(files)
+}
+
+fn not_regular(pattern: &PathPattern, path: &Path) -> Error {
+    let path = path.display();
+    Error::usage(
+        &pattern.place,
+        format!("`{path}` is a pipe, a device or the like, not a regular file"),
+        format!("set connector = \"stdin\" and redirect into it: weir run JOB < {path}"),
+    )
 }
 
 fn unreadable(pattern: &PathPattern, path: &Path, error: &io::Error) -> Error {
@@ -194,12 +213,30 @@ mod tests {
         check("a[.txt", "`a[.txt` is not a pattern");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_a_device_is_refused_wherever_it_is_found() {
+        let temp = TempFolder::new();
+        temp.file("in/a.txt", "");
+        let pipe = temp.path().join("in/pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for pattern in ["in/pipe", "in", "in/p*", "/dev/null"] {
+            for on_bad_input in [OnBadInput::Fail, OnBadInput::Skip] {
+                let error = found(temp.path(), &["in/a.txt", pattern], on_bad_input).unwrap_err();
+                let path = if pattern.starts_with('/') { pattern.into() } else { pipe.display().to_string() };
+                assert_eq!(error.what, "job.toml:2: path");
+                assert_eq!(error.why, format!("`{path}` is a pipe, a device or the like, not a regular file"));
+                assert!(error.remedy.contains("connector = \"stdin\"") && error.remedy.contains(&format!("weir run JOB < {path}")), "{error}");
+            }
+        }
+    }
+
     #[test]
     fn a_file_knows_its_size_and_whether_it_is_packed() {
         let temp = TempFolder::new();
         temp.file("a.txt.GZ", "12345");
         let patterns = [PathPattern { place: String::new(), pattern: "a.txt.GZ".into() }];
         let files = find(temp.path(), &patterns, OnBadInput::Fail).unwrap().files;
-        assert_eq!(files, [InputFile { path: temp.path().join("a.txt.GZ"), bytes: Some(5), gzip: true }]);
+        assert_eq!(files, [InputFile { path: temp.path().join("a.txt.GZ"), bytes: 5, gzip: true }]);
     }
 }

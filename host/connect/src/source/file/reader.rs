@@ -13,7 +13,10 @@ use super::splits::{Split, SplitQueue};
 use crate::source::bad_input::{BadInput, BadRecord, OnBadInput};
 use crate::source::csv::CsvScanner;
 use crate::source::lines::{LineScanner, Take};
-use crate::source::{BatchLimit, SourceProgress, SourceStatus, source_error};
+use crate::source::{BARREN_BYTES_MAX, BatchLimit, SourceProgress, SourceStatus, source_error};
+
+/// Opening a file takes about as long as reading that much of it.
+const OPEN_COST_BYTES: usize = 16 << 10;
 
 /// What the readers of a source have in common.
 #[derive(Debug)]
@@ -63,13 +66,18 @@ impl FileReader {
     }
 
     pub(in crate::source) fn read(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
+        // Unpacked ones: few packed bytes can be a long wait.
+        let mut barren_bytes = 0;
         loop {
-            if limit.reached(out) {
+            if limit.reached(out) || (out.is_empty() && barren_bytes >= BARREN_BYTES_MAX) {
                 return Ok(SourceStatus::More);
             }
             let Some(current) = &mut self.current else {
                 match self.queue.next() {
-                    Some(split) => self.open(split)?,
+                    Some(split) => {
+                        barren_bytes += OPEN_COST_BYTES;
+                        self.open(split)?;
+                    }
                     None => return Ok(SourceStatus::End),
                 }
                 continue;
@@ -80,7 +88,10 @@ impl FileReader {
                 Ok(Take::Starved) => {
                     let want = current.input.read_size();
                     match current.input.read(self.scanner.room(want)) {
-                        Ok(count) => self.scanner.filled(count),
+                        Ok(count) => {
+                            barren_bytes += count;
+                            self.scanner.filled(count);
+                        }
                         Err(error) => self.read_failed(error)?,
                     }
                 }
@@ -111,10 +122,9 @@ impl FileReader {
     }
 
     fn close(&mut self) {
-        if let Some(Current { split, input }) = self.current.take() {
+        if let Some(Current { split, .. }) = self.current.take() {
             // The end of a packed or skipped file may never have been read, but it is done with.
-            let whole = split.end.or(split.file.bytes).map(|end| end - split.start);
-            self.bytes_done += whole.unwrap_or_else(|| input.bytes_read());
+            self.bytes_done += split.end.unwrap_or(split.file.bytes) - split.start;
         }
     }
 

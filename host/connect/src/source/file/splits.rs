@@ -35,7 +35,7 @@ pub(super) struct SplitQueue {
 impl SplitQueue {
     /// All of `files`, cut for `parallelism` readers into pieces of at most `split_bytes_max`.
     pub(super) fn new(files: Vec<InputFile>, format: &Format, split_bytes_max: u64, parallelism: Parallelism) -> Self {
-        let total: u64 = files.iter().filter_map(|file| file.bytes).sum();
+        let total: u64 = files.iter().map(|file| file.bytes).sum();
         let share = total / (u64::from(parallelism.get()) * SPLITS_PER_READER);
         let files = files.into_iter().map(|file| (Arc::new(file), 0)).collect();
         let split_bytes = share.max(SPLIT_BYTES_FLOOR).min(split_bytes_max).max(1);
@@ -47,14 +47,10 @@ impl SplitQueue {
         // Nothing can panic while the lock is held.
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, start) = files.pop_front()?;
-        // Some files of size 0 have content, such as those under /proc; a pipe has no size.
-        let end = match file.bytes {
-            Some(bytes) if self.splittable && !file.gzip && bytes > 0 => Some(bytes.min(start.saturating_add(self.split_bytes))),
-            _ => None,
-        };
-        if let Some(end) = end
-            && Some(end) < file.bytes
-        {
+        // Some files of size 0 have content, such as those under /proc.
+        let cut = self.splittable && !file.gzip && file.bytes > 0;
+        let end = cut.then(|| file.bytes.min(start.saturating_add(self.split_bytes)));
+        if let Some(end) = end.filter(|end| *end < file.bytes) {
             files.push_front((Arc::clone(&file), end));
         }
         Some(Split { file, start, end })
@@ -69,14 +65,14 @@ mod tests {
 
     #[test]
     fn files_are_cut_in_order_and_whole_where_they_must_be() {
-        let file = |name: &str, bytes: Option<u64>| InputFile { path: name.into(), bytes, gzip: name.ends_with("gz") };
-        let files = vec![file("a", Some(10)), file("b.gz", Some(9)), file("empty", Some(0)), file("pipe", None), file("c", Some(4))];
+        let file = |name: &str, bytes: u64| InputFile { path: name.into(), bytes, gzip: name.ends_with("gz") };
+        let files = vec![file("a", 10), file("b.gz", 9), file("empty", 0), file("c", 4)];
         let cut = |format: &Format, split_bytes: u64| -> Vec<(String, u64, Option<u64>)> {
             let queue = SplitQueue::new(files.clone(), format, split_bytes, Parallelism::ONE);
             std::iter::from_fn(|| queue.next()).map(|split| (split.file.path.display().to_string(), split.start, split.end)).collect()
         };
         let expect = |cuts: &[(&str, u64, Option<u64>)]| cuts.iter().map(|(name, start, end)| ((*name).to_owned(), *start, *end)).collect::<Vec<_>>();
-        let whole = [("b.gz", 0, None), ("empty", 0, None), ("pipe", 0, None)];
+        let whole = [("b.gz", 0, None), ("empty", 0, None)];
         let lines = Format::Lines(LineFormat::Utf8);
         let fours = [&[("a", 0, Some(4)), ("a", 4, Some(8)), ("a", 8, Some(10))], &whole[..], &[("c", 0, Some(4))]].concat();
         assert_eq!(cut(&lines, 4), expect(&fours));
@@ -88,7 +84,7 @@ mod tests {
     #[test]
     fn every_reader_gets_some_pieces_of_a_large_file() {
         let pieces = |bytes: u64, parallelism: u32| {
-            let file = InputFile { path: "a".into(), bytes: Some(bytes), gzip: false };
+            let file = InputFile { path: "a".into(), bytes, gzip: false };
             let queue = SplitQueue::new(vec![file], &Format::Lines(LineFormat::Utf8), 64 << 20, Parallelism::new(parallelism).unwrap());
             std::iter::from_fn(|| queue.next()).count()
         };

@@ -204,6 +204,43 @@ async fn a_missing_file_is_an_error_at_once_or_counted() {
     assert!(error.what.ends_with("a.txt") && error.why.contains("can't be read"), "{error}");
 }
 
+/// Reads bad input alone with one reader: how often it came back with nothing, what it found at the end, and what it skipped.
+async fn read_barren(folder: &TempFolder, lines: &str) -> (u64, Vec<String>, u64) {
+    let mut opened = open(&parse(folder, &format!("{lines}\non-error = \"skip\"")).unwrap(), 1).unwrap();
+    let mut out = BatchBuilder::default();
+    let (mut barren, limit) = (0, BatchLimit { rows: 100, bytes: usize::MAX });
+    while opened.readers[0].next(&mut out, limit).await.unwrap() == SourceStatus::More {
+        assert!(out.is_empty());
+        barren += 1;
+    }
+    (barren, texts(&out.take()), opened.readers[0].progress().records_skipped)
+}
+
+#[tokio::test]
+async fn input_without_a_record_is_given_up_now_and_then() {
+    let folder = TempFolder::new();
+    let input = [b"\xff\n".repeat(3 << 20), b"good\n".to_vec()].concat();
+    folder.file("bad.txt", &input);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&input).unwrap();
+    folder.file("bad.txt.gz", encoder.finish().unwrap());
+    folder.file("bad.csv", [b"\xff\n".repeat(3 << 20), b"good\n".to_vec()].concat());
+    for (lines, found) in
+        [("path = \"bad.txt\"", "good"), ("path = \"bad.txt.gz\"", "good"), ("path = \"bad.csv\"\nformat = \"csv\"\nheader = false", "[\"good\"]")]
+    {
+        let (barren, records, skipped) = read_barren(&folder, lines).await;
+        assert!((4..=7).contains(&barren), "{lines}: {barren}");
+        assert_eq!((records, skipped), (vec![found.to_owned()], 3 << 20), "{lines}");
+    }
+    // Files that are over at once count too.
+    for n in 0..1000 {
+        folder.file(&format!("many/{n}.csv"), b"\xff\n");
+    }
+    let (barren, records, skipped) = read_barren(&folder, "path = \"many\"\nformat = \"csv\"").await;
+    assert!((10..=20).contains(&barren), "{barren}");
+    assert_eq!((records, skipped), (vec![], 1000));
+}
+
 #[test]
 fn keys_decide_the_codecs_and_wrong_ones_are_refused() {
     let folder = TempFolder::new();
@@ -250,6 +287,7 @@ async fn what_a_sink_writes_a_source_reads() {
         for mut writer in config.open(&uid, Parallelism::new(2).unwrap(), &input).unwrap() {
             writer.write(&batch).unwrap();
             writer.finish().unwrap();
+            writer.commit().unwrap();
         }
         let (read, skipped) = read(&parse(&folder, &format!("path = \"out\"\nkey = \"key\"\n{source}")).unwrap(), 2, 3).await.unwrap();
         let json =

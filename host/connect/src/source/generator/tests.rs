@@ -118,6 +118,21 @@ async fn a_rate_is_kept_by_the_clock_it_was_given() {
 }
 
 #[tokio::test]
+async fn the_largest_rate_goes_on_for_ever() {
+    let clock = Arc::new(Moved::default());
+    let shared: SharedClock = Arc::<Moved>::clone(&clock);
+    let mut reader = config("kind = \"sequence\"\nrate = 1e9").unwrap().open(Parallelism::ONE, &shared).remove(0);
+    for now_ns in [0, 1 << 40, u64::MAX] {
+        clock.now_ns.store(now_ns, Ordering::Relaxed);
+        let mut out = BatchBuilder::default();
+        let read = reader.next(&mut out, BatchLimit { rows: 100, bytes: usize::MAX });
+        let read = tokio::time::timeout(Duration::from_millis(500), read).await;
+        assert_eq!(read.expect("nothing has to be waited for").unwrap(), SourceStatus::More, "{now_ns}");
+        assert_eq!(out.len(), if now_ns == 0 { 1 } else { 100 });
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_wait_loses_nothing() {
     let config = config("kind = \"sequence\"\nto = 20\nrate = 500").unwrap();
     let mut reader = config.open(Parallelism::ONE, &clock()).remove(0);
@@ -148,5 +163,6 @@ fn a_wrong_key_is_refused_where_it_stands() {
     check("kind = \"zipf-words\"\ndistinct = 0", "there can't be 0 words");
     check("kind = \"zipf-words\"\nlines = 1\nbytes = 1", "`lines` says already when to end");
     check("kind = \"zipf-words\"\nrate = 0", "rate");
+    check("kind = \"sequence\"\nrate = 1e300", "job.toml:2: [sources.words] rate: no generator makes that many records a second");
     check("kind = \"zipf-words\"\nsed = 1", "did you mean `seed`?");
 }
