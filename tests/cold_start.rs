@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use weir_tests::job::{JobFolder, word_count};
 
-/// What is asserted leaves room for a crowded machine; what is wanted is 50 ms and 40 MiB.
-const START_MAX: Duration = Duration::from_millis(150);
-const RSS_BYTES_MAX: u64 = 60 << 20;
+/// Of the fastest run: a crowded machine may delay any one. `cargo xtask bench start` gives the figures.
+const START_MAX: Duration = Duration::from_millis(50);
+const RSS_BYTES_MAX: u64 = 40 << 20;
 const RUNS: usize = 15;
 
 #[test]
@@ -38,6 +38,6 @@ fn a_small_job_starts_fast_and_stays_small() {
     println!("first record after {median:.1?} (from {fastest:.1?} to {slowest:.1?}, {RUNS} runs), end after {:.1?}", ends[RUNS / 2]);
     println!("peak resident memory {:.1} MiB", rss_bytes as f64 / f64::from(1 << 20));
     println!("with a plugin that is not compiled yet: {cold:.1?}, {:.1} MiB", cold_rss_bytes as f64 / f64::from(1 << 20));
-    assert!(median < START_MAX, "the first record came after {median:?}");
+    assert!(fastest < START_MAX, "the first record came after {fastest:?} at best");
     assert!(rss_bytes < RSS_BYTES_MAX, "{rss_bytes} bytes were resident");
 }

@@ -102,6 +102,19 @@ fn a_hundred_thousand_words_are_counted_right_at_every_parallelism() {
 }
 
 #[test]
+fn a_million_words_are_counted_right() {
+    let mut text = Vec::new();
+    let written = write_zipf_text(&mut text, 30_000_000, 1_000_000, 8).unwrap();
+    let folder = JobFolder::new();
+    folder.write("in.txt", &text);
+    let expected = count_words(&String::from_utf8(text).unwrap());
+    assert_eq!((expected.len(), expected.values().sum::<u64>()), (1_000_000, written.words));
+    drop(folder.run(&word_count(SOURCE, FILES), &["-p", "2"]).with_code(0));
+    check_counts(&counts_in(&folder, "out", 2), &expected, "2 subtasks");
+    assert_eq!(folder.summary().figure("count", "keys"), 1_000_000);
+}
+
+#[test]
 fn words_of_every_script_are_counted_as_unicode_has_them() {
     // By hand first: what the recount itself must find.
     let text = "Straße STRASSE straße\nΣΊΣΥΦΟΣ σίσυφος ΣΑΣ-Σ\nİstanbul ISTANBUL\ne\u{301}te\u{301} été\r\n東京 東京 大阪。日本語\n👍🏽 👍 a👍b\n\

@@ -11,7 +11,9 @@
 
 use weir_model::Error;
 use weir_model::graph::OnError;
-use weir_tests::operator::{faulty, run, start};
+use weir_model::rows::{BatchBuilder, NO_TIMESTAMP};
+use weir_plugin::{CallContext, InstanceLimits, Outputs, Step};
+use weir_tests::operator::{faulty, limits, run, start, start_within};
 
 /// A function that fails on poison: the job fails with `why` in its words, or goes on without the poison.
 fn check(function: &str, why: &str) {
@@ -42,8 +44,8 @@ fn a_function_that_breaks_on_one_record_loses_only_that_record() {
     check("loop", "deadline of 200 ms");
     check("memory-bomb", "memory limit of 32768 KiB");
     check("recursion", "call stack is exhausted");
-    check("failure-row", "");
-    check("failure-whole", "");
+    check("failure-row", "this record is poison");
+    check("failure-whole", "there is poison in this call");
     check("huge-message", "no no no");
     check("log-flood", "this record is poison");
     check("small-emits", "limit of 64 MiB of output");
@@ -61,7 +63,7 @@ fn a_function_that_always_breaks_is_never_seen() {
     check_hopeless("undeclared-slot", "slot 1000000 is not a key of this call");
     check_hopeless("lying-column", "column");
     check_hopeless("bad-pointer", "pointer");
-    check_hopeless("huge-emit", "");
+    check_hopeless("huge-emit", "memory limit");
 }
 
 #[test]
@@ -90,4 +92,21 @@ fn the_well_behaved_function_is_untouched_by_its_neighbours() {
         let (emitted, dead) = run(&plugin, "echo", OnError::Fail, &["a", "b"]).unwrap();
         assert_eq!((emitted, dead), (vec!["a".to_owned(), "b".to_owned()], Vec::new()));
     }
+}
+
+#[test]
+fn a_worn_instance_is_replaced_and_nothing_is_lost() {
+    let plugin = faulty();
+    // Keyed, so that what an instance must not keep would show: the counts live in the host.
+    let tight = InstanceLimits { recycle_calls: 2, ..limits() };
+    let mut subtask = start_within(&plugin, "keyed-trap", OnError::Fail, tight).unwrap();
+    let mut outputs = Outputs::default();
+    for _ in 0..10 {
+        let mut batch = BatchBuilder::default();
+        batch.push(Some(b"k"), b"v", NO_TIMESTAMP).unwrap();
+        subtask.begin(0, batch.take());
+        while subtask.step(CallContext { watermark: NO_TIMESTAMP, processing_time: 0 }, &mut outputs).unwrap() == Step::More {}
+    }
+    let emitted: usize = outputs.batches.iter().map(|(_, batch)| batch.len()).sum();
+    assert_eq!((emitted, subtask.keys(), subtask.counts().recycled, subtask.counts().broken), (10, 1, 4, 0));
 }

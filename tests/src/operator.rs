@@ -29,13 +29,26 @@ pub fn faulty() -> Plugin {
     Plugin::load(&engine, &built::plugin("faulty")).unwrap()
 }
 
+/// Tight limits.
+#[must_use]
+pub fn limits() -> InstanceLimits {
+    InstanceLimits { memory_bytes_max: MEMORY_BYTES_MAX, call_timeout: TIMEOUT, ..InstanceLimits::default() }
+}
+
 /// Opens a function of the plugin under tight limits.
 ///
 /// # Errors
 /// When it doesn't open.
 pub fn start(plugin: &Plugin, function: &str, on_error: OnError) -> Result<OperatorSubtask> {
+    start_within(plugin, function, on_error, limits())
+}
+
+/// Opens a function of the plugin under the given limits.
+///
+/// # Errors
+/// When it doesn't open.
+pub fn start_within(plugin: &Plugin, function: &str, on_error: OnError, limits: InstanceLimits) -> Result<OperatorSubtask> {
     let description = plugin.description().function(function).unwrap_or_else(|| panic!("the faulty plugin has no function {function}")).clone();
-    let limits = InstanceLimits { memory_bytes_max: MEMORY_BYTES_MAX, call_timeout: TIMEOUT, ..InstanceLimits::default() };
     let identity = Identity { uid: "bad-one".to_owned(), function: function.to_owned(), digest: plugin.digest().to_string() };
     let place =
         Subtask { uid: "bad-one".to_owned(), function: description.clone(), config: Vec::new(), index: 0, parallelism: 1, max_parallelism: 128 };

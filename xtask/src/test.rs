@@ -41,10 +41,14 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
     if request.filters.is_empty() {
         if !request.fast {
             // Too short to measure anything: it shows that the benchmarks run and that all their variants count the same words.
-            steps.step("benchmarks, once", |_| bench::run(repo, &["word-count", "--quick", "--bytes", "1000000", "--runs", "1"].map(str::to_owned)));
+            steps.step("benchmarks, once", |_| bench::run(repo, &["word-count", "--check"].map(str::to_owned)));
             steps.step("clippy", |_| {
                 component("clippy", "cargo-clippy")?;
-                cargo(repo, &["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])
+                cargo(repo, &["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+                let mut plugins = repo.cargo();
+                plugins.args(["clippy", "--quiet", "--workspace", "--all-targets", "--manifest-path", "plugins/Cargo.toml"]);
+                plugins.env("CARGO_TARGET_DIR", repo.path("target/guest-native")).args(["--", "-D", "warnings"]);
+                process::run(&mut plugins, "read its message above")
             });
         }
         steps.step("format", |_| {

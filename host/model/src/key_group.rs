@@ -58,7 +58,9 @@ impl MaxParallelism {
     #[inline]
     #[must_use]
     pub fn key_group(self, hash: u64) -> KeyGroup {
-        KeyGroup(flink_murmur(hash as u32) % self.0.get())
+        let (murmur, groups) = (flink_murmur(hash as u32), self.0.get());
+        // The default is a power of two, and a division for each record is worth avoiding.
+        KeyGroup(if groups.is_power_of_two() { murmur & (groups - 1) } else { murmur % groups })
     }
 
     /// The subtask that owns a key group (Flink: `computeOperatorIndexForKeyGroup`).

@@ -38,6 +38,9 @@ pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limit
     let failed = |error: &wasmtime::Error, store: &Store<HostData>| LoadError::Describe(format!("failed: {}", breakage(error, store, limits)));
     let instance = pre.instantiate(&mut store).map_err(|error| failed(&error, &store))?;
     Functions::find(&mut store, &instance).map_err(LoadError::Shape)?;
+    // Nothing calls these two yet, but a component without them isn't a plugin of this contract.
+    find::<OnTimersParameters<'static>, Answer>(&mut store, &instance, "on-timers").map_err(LoadError::Shape)?;
+    find::<MigrateParameters<'static>, (Result<v0_1::Column, v0_1::Failure>,)>(&mut store, &instance, "migrate").map_err(LoadError::Shape)?;
     // A guest may log while it describes itself: an SDK's panic hook does.
     store.data_mut().services = Some(Box::new(Services::detached("describe", *limits)));
     let describe = find::<(), (v0_1::Description,)>(&mut store, &instance, "describe").map_err(LoadError::Shape)?;
@@ -47,6 +50,8 @@ pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limit
 
 pub(crate) type OpenParameters<'a> = (&'a str, &'a [(String, String)], v0_1::Subtask);
 pub(crate) type ProcessParameters<'a> = (u32, &'a [u8], v0_1::KeyTable<'a>, v0_1::CallContext);
+type OnTimersParameters<'a> = (bool, &'a [u8], v0_1::KeyTable<'a>, v0_1::CallContext);
+type MigrateParameters<'a> = (&'a str, u32, v0_1::ColumnArgument<'a>);
 pub(crate) type FinishParameters = (v0_1::CallContext,);
 pub(crate) type Answer = (Result<(), v0_1::Failure>,);
 

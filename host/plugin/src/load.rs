@@ -68,7 +68,11 @@ impl Plugin {
     fn check(engine: &PluginEngine, bytes: &[u8]) -> Result<Self, LoadError> {
         let digest = PluginDigest(Sha256::digest(bytes).into());
         let component = compile(engine, &digest, bytes)?;
-        let imports = check_world(engine, &component)?;
+        let imports = check_world(engine, &component).map_err(|error| match (error, kind_of(bytes)) {
+            // What the user gave is a module: that a component was made of it on the way would only puzzle.
+            (LoadError::OtherWorld(_), Ok(WasmKind::CoreModule)) => LoadError::NoContract("it exports no operator".to_owned()),
+            (error, _) => error,
+        })?;
         let linker = &engine.inner.linker;
         let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::Shape(format!("an import differs from the contract: {error:#}")))?;
         let description = functions::describe(engine, &pre, &InstanceLimits::default())?;

@@ -198,7 +198,7 @@ impl Builder<'_> {
         let scatter = match edge.exchange {
             Exchange::Forward => Scatter::One,
             Exchange::Rebalance => Scatter::Rebalance,
-            Exchange::Hash => Scatter::Hash { max_parallelism: self.plan.max_parallelism, parallelism: self.plan.node(edge.to)?.parallelism },
+            Exchange::Hash => Scatter::hash(self.plan.max_parallelism, self.plan.node(edge.to)?.parallelism),
         };
         Ok(Outbox::new(scatter, senders))
     }

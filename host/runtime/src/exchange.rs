@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use weir_model::element::Element;
-use weir_model::id::Parallelism;
-use weir_model::key_group::{MaxParallelism, hash_key};
+use weir_model::id::{Parallelism, SubtaskIndex};
+use weir_model::key_group::{KeyGroup, MaxParallelism, hash_key};
 use weir_model::rows::{Batch, BatchBuilder};
 
 use crate::gate::ElementSender;
 
 /// A batch is full with this many records …
-pub(crate) const BATCH_ROWS: usize = 1024;
+pub(crate) const BATCH_ROWS: usize = 2048;
 /// … or this many bytes.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
@@ -19,12 +19,12 @@ pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 pub(crate) struct Cancelled;
 
 /// How records are spread over the targets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Scatter {
     /// To the one target.
     One,
-    /// By key group.
-    Hash { max_parallelism: MaxParallelism, parallelism: Parallelism },
+    /// By key group: `owners` has the subtask of each.
+    Hash { max_parallelism: MaxParallelism, owners: Vec<SubtaskIndex> },
     /// A batch to each target in turn.
     Rebalance,
 }
@@ -44,6 +44,14 @@ struct Target {
     partial: BatchBuilder,
 }
 
+impl Scatter {
+    /// By key group to that many subtasks.
+    pub(crate) fn hash(max_parallelism: MaxParallelism, parallelism: Parallelism) -> Self {
+        let owners = (0..max_parallelism.get()).map(|group| max_parallelism.subtask(KeyGroup(group), parallelism)).collect();
+        Self::Hash { max_parallelism, owners }
+    }
+}
+
 impl Outbox {
     pub(crate) fn new(scatter: Scatter, senders: Vec<ElementSender>) -> Self {
         let targets = senders.into_iter().map(|sender| Target { sender, partial: BatchBuilder::default() }).collect();
@@ -52,10 +60,21 @@ impl Outbox {
 
     /// Takes a batch; nothing is sent before [`Self::drain`].
     pub(crate) fn push(&mut self, batch: Batch) {
-        match self.scatter {
+        match &self.scatter {
             Scatter::One => self.push_to(0, batch),
             Scatter::Hash { .. } if self.targets.len() == 1 => self.push_to(0, hashed(batch)),
-            Scatter::Hash { max_parallelism, parallelism } => self.scatter(&hashed(batch), max_parallelism, parallelism),
+            Scatter::Hash { max_parallelism, owners } => {
+                let batch = hashed(batch);
+                for (row, hash) in batch.iter().zip(batch.hashes()) {
+                    let group = max_parallelism.key_group(*hash);
+                    let Some(at) = owners.get(group.0 as usize).map(|owner| owner.as_usize()) else { continue };
+                    let Some(target) = self.targets.get_mut(at) else { continue };
+                    target.partial.push_hashed(&row, *hash);
+                    if is_full(&target.partial) {
+                        self.ready.push_back((at, target.partial.take()));
+                    }
+                }
+            }
             Scatter::Rebalance => {
                 let at = self.next;
                 self.next = (at + 1) % self.targets.len().max(1);
@@ -74,18 +93,6 @@ impl Outbox {
         target.partial.push_batch(&batch);
         if is_full(&target.partial) {
             self.ready.push_back((at, target.partial.take()));
-        }
-    }
-
-    fn scatter(&mut self, batch: &Batch, max_parallelism: MaxParallelism, parallelism: Parallelism) {
-        for (row, hash) in batch.iter().zip(batch.hashes()) {
-            let at = max_parallelism.subtask(max_parallelism.key_group(*hash), parallelism).as_usize();
-            if let Some(target) = self.targets.get_mut(at) {
-                target.partial.push_hashed(&row, *hash);
-                if is_full(&target.partial) {
-                    self.ready.push_back((at, target.partial.take()));
-                }
-            }
         }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use weir_model::graph::{JobGraph, NodeIndex, NodeKind};
+use weir_connect::source::SourceConfig;
+use weir_model::graph::{JobGraph, Node, NodeIndex, NodeKind};
 use weir_model::id::OperatorUid;
 use weir_model::{Error, Result};
 use weir_plugin::PluginEngine;
@@ -30,26 +31,38 @@ impl Plan {
         mark_chained(&nodes, &mut edges);
         let chains = chains(nodes.len(), &edges);
         let plan = Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() };
-        plan.check_sinks(&graph.file)?;
+        plan.check_connectors(&graph.file, &graph.nodes)?;
         Ok(plan)
     }
 }
 
 impl Plan {
-    /// Every sink must read one kind of record, and have its folder to itself.
-    fn check_sinks(&self, file: &str) -> Result<()> {
+    /// Every sink must read one kind of record and have its folder to itself, and standard input can be read once.
+    fn check_connectors(&self, file: &str, nodes: &[Node]) -> Result<()> {
         let mut folders: BTreeMap<&Path, &OperatorUid> = BTreeMap::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            let PlannedKind::Sink(config) = &node.kind else { continue };
-            self.sink_port(NodeIndex(index))?;
-            if let Some(folder) = config.folder()
-                && let Some(other) = folders.insert(folder, &node.uid)
-            {
-                return Err(Error::usage(
-                    format!("{file}: [sinks.{}]", node.uid),
-                    format!("it writes to {}, and so does {other}", folder.display()),
-                    "give each sink a folder of its own",
-                ));
+        let mut stdin: Option<&OperatorUid> = None;
+        for (index, (node, Node { line, .. })) in self.nodes.iter().zip(nodes).enumerate() {
+            let refuse = |table: &str, why: String, remedy: &str| Err(Error::usage(format!("{file}:{line}: [{table}.{}]", node.uid), why, remedy));
+            match &node.kind {
+                PlannedKind::Source(SourceConfig::Stdin(_)) => {
+                    if let Some(other) = stdin.replace(&node.uid) {
+                        return refuse(
+                            "sources",
+                            format!("it reads standard input, and so does {other}"),
+                            "let several operators read from one source",
+                        );
+                    }
+                }
+                PlannedKind::Sink(config) => {
+                    self.sink_port(NodeIndex(index))?;
+                    if let Some(folder) = config.folder()
+                        && let Some(other) = folders.insert(folder, &node.uid)
+                    {
+                        let why = format!("it writes to {}, and so does {other}", folder.display());
+                        return refuse("sinks", why, "give each sink a folder of its own");
+                    }
+                }
+                PlannedKind::Source(_) | PlannedKind::Operator(_) => {}
             }
         }
         Ok(())

@@ -15,15 +15,17 @@ pub(crate) struct Arguments {
     pub(crate) record: Option<PathBuf>,
     /// The folder in which the Java twin was set up.
     pub(crate) flink: Option<PathBuf>,
-    /// Leave out all but the first case.
+    /// Leave out all but the first cases.
     pub(crate) quick: bool,
+    /// One run over a little text: are all variants there, and do they count the same? Says no figures.
+    pub(crate) check: bool,
 }
 
-pub(crate) const USAGE: &str = "options: [--bytes N] [--runs N] [--quick] [--json] [--record FILE] [--flink DIR]";
+pub(crate) const USAGE: &str = "options: [--bytes N] [--runs N] [--quick] [--check] [--json] [--record FILE] [--flink DIR]";
 
 impl Arguments {
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
-        let mut arguments = Self { bytes: 200_000_000, runs: 5, json: false, record: None, flink: None, quick: false };
+        let mut arguments = Self { bytes: 200_000_000, runs: 5, json: false, record: None, flink: None, quick: false, check: false };
         let mut words = words.iter().copied();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value; {USAGE}"));
@@ -37,6 +39,7 @@ impl Arguments {
                 "--flink" => arguments.flink = Some(value()?.into()),
                 "--json" => arguments.json = true,
                 "--quick" => arguments.quick = true,
+                "--check" => (arguments.check, arguments.bytes, arguments.runs) = (true, 1_000_000, 1),
                 _ => return Err(format!("there is no option {word}; {USAGE}")),
             }
         }

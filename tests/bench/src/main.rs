@@ -6,6 +6,7 @@ mod figure;
 mod job;
 mod native;
 mod run;
+mod start;
 mod usage;
 mod word_count;
 
@@ -16,9 +17,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.split_first() {
         Some((&"word-count", rest)) => word_count::bench(rest),
+        Some((&"start", rest)) => start::bench(rest),
         Some((&"run-one", rest)) => run::run_one(rest),
-        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there is: word-count")),
-        None => Err("name a benchmark: word-count".to_owned()),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start")),
+        None => Err("name a benchmark: word-count or start".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Which crate may import which: ARCHITECTURE.md's table, as data.
+//! Which crate may import which, as data.
 
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ fn judge(name: &str, may: &[&str], imported: &str, is_ours: bool) -> Option<Stri
     // A crate may name itself, to switch on a feature in its tests.
     if is_ours && imported != name && !may.contains(&imported) {
         let list = if may.is_empty() { "no crate of this project".to_owned() } else { may.join(", ") };
-        return Some(format!("{name}: imports {imported}, but may import {list}: see the table in ARCHITECTURE.md"));
+        return Some(format!("{name}: imports {imported}, but may import {list}: see the table in xtask/src/tidy/edges.rs"));
     }
     let (_, owners) = ALONE.iter().find(|(krate, owners)| *krate == imported && !owners.contains(&name))?;
     Some(format!("{name}: imports {imported}, which only {} may: go through it", owners.join(" and ")))
@@ -109,9 +109,9 @@ mod tests {
         check_import(Workspace::Host, "weir-plugin", "serde_json", "");
         check_import(Workspace::Host, "weir-model", "weir-model", "");
         check_import(Workspace::Host, "weir-bench", "word-count", "");
-        let model = "weir-model: imports weir-state, but may import no crate of this project: see the table in ARCHITECTURE.md";
+        let model = "weir-model: imports weir-state, but may import no crate of this project: see the table in xtask/src/tidy/edges.rs";
         check_import(Workspace::Host, "weir-model", "weir-state", model);
-        let state = "weir-state: imports weir-plugin, but may import weir-model: see the table in ARCHITECTURE.md";
+        let state = "weir-state: imports weir-plugin, but may import weir-model: see the table in xtask/src/tidy/edges.rs";
         check_import(Workspace::Host, "weir-state", "weir-plugin", state);
         let row = "weir-new: the crate has no row in xtask/src/tidy/edges.rs: say there what it may import";
         check_import(Workspace::Host, "weir-new", "serde_json", row);
@@ -129,7 +129,7 @@ mod tests {
     fn a_plugin_sees_nothing_but_the_guest_sdk() {
         check_import(Workspace::Plugins, "word-count", "weir-guest", "");
         check_import(Workspace::Plugins, "word-count", "serde", "");
-        let model = "word-count: imports weir-model, but may import weir-guest: see the table in ARCHITECTURE.md";
+        let model = "word-count: imports weir-model, but may import weir-guest: see the table in xtask/src/tidy/edges.rs";
         check_import(Workspace::Plugins, "word-count", "weir-model", model);
     }
 
