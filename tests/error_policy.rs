@@ -314,3 +314,21 @@ fn a_failing_neighbour_does_not_disturb_what_was_counted_before() {
         assert_eq!(folder.summary().figure("bad", "skipped"), 500);
     }
 }
+
+#[test]
+fn a_failure_is_reported_while_another_operator_is_stuck() {
+    let folder = JobFolder::new();
+    folder.write("in.txt", "poison\n");
+    folder.write("bad.txt", b"good\n\xff\n");
+    let toml = format!(
+        "[job]\nname = \"stuck\"\nparallelism = 1\n{}\
+         [sources.lines]\nconnector = \"file\"\npath = \"in.txt\"\n\
+         [operators.stuck]\nplugin = \"faulty\"\nfunction = \"loop\"\ninput = \"lines\"\n\
+         [sinks.out]\nconnector = \"blackhole\"\ninput = \"stuck\"\n\
+         [sources.bad]\nconnector = \"file\"\npath = \"bad.txt\"\n\
+         [sinks.bad-out]\nconnector = \"blackhole\"\ninput = \"bad\"\n",
+        FAULTY.replace("100ms", "10min")
+    );
+    // Within the time that a process is waited for, which is far below ten minutes.
+    drop(folder.run(&toml, &[]).failed(1, &["source `bad`", "bad.txt"], &["UTF-8"]));
+}
