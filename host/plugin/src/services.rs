@@ -36,6 +36,8 @@ pub enum LogLevel {
 const EMIT_OVERHEAD_BYTES: usize = 128;
 /// Log lines of one call beyond this many bytes are dropped.
 const LOG_BYTES_MAX: usize = 64 * 1024;
+/// Characters that are kept of an error line beyond that.
+const LAST_WORDS_CHARS_MAX: usize = 1000;
 /// Metrics that one operator may name.
 const COUNTERS_MAX: usize = 1000;
 /// Bytes of one page of a scan.
@@ -54,6 +56,7 @@ pub struct Services {
     emitted_bytes: usize,
     log_bytes: usize,
     lines: Vec<(LogLevel, String)>,
+    last_words: Option<String>,
     counters: BTreeMap<String, u64>,
     pub(crate) totals: BTreeMap<String, u64>,
 }
@@ -73,6 +76,7 @@ impl Services {
             emitted_bytes: 0,
             log_bytes: 0,
             lines: Vec::new(),
+            last_words: None,
             counters: BTreeMap::new(),
             totals: BTreeMap::new(),
         }
@@ -90,6 +94,7 @@ impl Services {
         self.emitted_bytes = 0;
         self.log_bytes = 0;
         self.lines.clear();
+        self.last_words = None;
         self.counters.clear();
     }
 
@@ -105,6 +110,7 @@ impl Services {
 
     /// Writes the call's lines to the log. The last words of a guest that trapped are in its error already.
     pub(crate) fn write_log(&mut self, trapped: bool) {
+        self.lines.extend(self.last_words.take().map(|message| (LogLevel::Error, message)));
         if trapped && let Some(at) = self.lines.iter().rposition(|(level, _)| *level == LogLevel::Error) {
             self.lines.remove(at);
         }
@@ -122,7 +128,8 @@ impl Services {
 
     /// The last line that the guest logged as an error in this call: where SDKs leave a panic's message.
     pub(crate) fn last_error(&self) -> Option<&str> {
-        self.lines.iter().rev().find(|(level, _)| *level == LogLevel::Error).map(|(_, message)| message.as_str())
+        let kept = || self.lines.iter().rev().find(|(level, _)| *level == LogLevel::Error).map(|(_, message)| message.as_str());
+        self.last_words.as_deref().or_else(kept)
     }
 
     fn scope(&self) -> Scope<'_> {
@@ -214,11 +221,15 @@ impl Services {
         self.staged.clear(scope, state, slots).map_err(contract)
     }
 
-    /// `log.log`: kept until the call has ended, so that nobody's time is spent on a slow terminal.
+    /// `log.log`: kept until the call has ended, so that nobody's time is spent on a slow terminal. Of a flood of lines the first are kept, and the last
+    /// error, which may be the guest's last words.
     pub fn log(&mut self, level: LogLevel, message: &str) {
         self.log_bytes = self.log_bytes.saturating_add(message.len() + EMIT_OVERHEAD_BYTES);
         if self.log_bytes <= LOG_BYTES_MAX {
             self.lines.push((level, message.to_owned()));
+        } else if level == LogLevel::Error {
+            let cut: String = message.chars().take(LAST_WORDS_CHARS_MAX).collect();
+            self.last_words = Some(cut);
         }
     }
 
@@ -244,4 +255,32 @@ fn hash_rows(rows: Vec<u8>) -> Result<Batch, Breakage> {
 
 fn contract(error: StateError) -> Breakage {
     Breakage::Contract(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_log_lines_is_bounded_and_does_not_hide_the_last_error() {
+        let mut services = Services::detached("flood", InstanceLimits::default());
+        (0..100_000).for_each(|_| services.log(LogLevel::Info, "drip"));
+        assert_eq!(services.last_error(), None);
+        services.log(LogLevel::Error, "panicked at the end");
+        services.log(LogLevel::Info, "drip");
+        assert_eq!(services.last_error(), Some("panicked at the end"));
+        assert!(services.lines.len() <= LOG_BYTES_MAX / EMIT_OVERHEAD_BYTES, "{} lines", services.lines.len());
+        services.reset();
+        assert_eq!(services.last_error(), None);
+    }
+
+    #[test]
+    fn small_emissions_count_for_what_they_cost_the_host() {
+        let limits = InstanceLimits { output_bytes_max: 10_000, ..InstanceLimits::default() };
+        let mut services = Services::new("small", vec![OutputPort { keyed: false }], limits, KeyedState::new(&[], 0));
+        let mut row = Vec::new();
+        weir_model::rows::push_row(&mut row, None, b"", 0).unwrap();
+        let emitted = (0..1000).take_while(|_| services.emit(0, row.clone()).is_ok()).count();
+        assert!((10..100).contains(&emitted), "{emitted} emissions of 16 bytes passed a limit of 10,000");
+    }
 }
