@@ -256,3 +256,52 @@ fn check_names<'a>(owner: &str, kind: &str, names: impl ExactSizeIterator<Item =
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_model::codec::Codec;
+    use weir_model::describe::{FunctionKind, Port, StateDescriptor, StateKind};
+
+    fn function(name: &str, outputs: &[&str], states: &[(&str, u64)]) -> FunctionDescription {
+        let port = |name: &&str| Port { name: (*name).to_owned(), key: Codec::Utf8, value: Codec::Utf8 };
+        let state = |(name, ttl_ms): &(&str, u64)| StateDescriptor {
+            name: (*name).to_owned(),
+            kind: StateKind::Value,
+            value: Codec::Bytes,
+            schema_version: 1,
+            ttl_ms: *ttl_ms,
+        };
+        FunctionDescription {
+            name: name.to_owned(),
+            doc: String::new(),
+            kind: FunctionKind::Keyed,
+            inputs: vec![port(&"in")],
+            outputs: outputs.iter().map(port).collect(),
+            states: states.iter().map(state).collect(),
+        }
+    }
+
+    #[test]
+    fn a_description_that_a_job_could_not_rely_on_is_refused() {
+        let check = |functions: Vec<FunctionDescription>, why: Option<&str>| {
+            let description = PluginDescription { name: "p".to_owned(), version: "1".to_owned(), sdk: String::new(), functions };
+            match (check_description(&description), why) {
+                (Ok(()), None) => {}
+                (Err(error), Some(why)) => assert!(error.to_string().contains(why), "{error}"),
+                (result, why) => panic!("{result:?}, expected {why:?}"),
+            }
+        };
+        check(vec![function("f", &["out", "late"], &[("a", 0), ("b", 0)])], None);
+        check(Vec::new(), Some("lists no function"));
+        check(vec![function("f", &[], &[]), function("f", &[], &[])], Some("two functions with the name `f`"));
+        check(vec![function("", &[], &[])], Some("0 bytes"));
+        check(vec![function(&"f".repeat(1001), &[], &[])], Some("1001 bytes"));
+        check(vec![function("f", &["out", "out"], &[])], Some("two outputs with the name `out`"));
+        check(vec![function("f", &["out", "dead-letter"], &[])], Some("the host's name"));
+        check(vec![function("f", &[], &[("a", 0), ("a", 0)])], Some("two states with the name `a`"));
+        check(vec![function("f", &[], &[("a", 1000)])], Some("time to live"));
+        check(vec![FunctionDescription { inputs: Vec::new(), ..function("f", &[], &[]) }], Some("no input"));
+        check((0..1001).map(|at| function(&format!("f{at}"), &[], &[])).collect(), Some("1001 functions"));
+    }
+}
