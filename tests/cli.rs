@@ -291,7 +291,7 @@ fn a_full_disk_under_a_file_sink_is_told() {
     }
     let listed = ended.stderr.clone();
     drop(ended.failed(1, &["sink `counts`", "small/out/part-"], &["No space left"]));
-    assert!(listed.contains("part-0.txt.inprogress") && !listed.contains("part-0.txt\n"), "{listed}");
+    assert!(listed.contains("part-0-0.txt.inprogress") && !listed.contains("part-0-0.txt\n"), "{listed}");
 }
 
 #[test]

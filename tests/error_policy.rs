@@ -260,17 +260,17 @@ fn a_file_that_is_not_there_is_a_mistake_of_the_job_file() {
 fn an_output_folder_with_results_is_not_written_over() {
     let folder = JobFolder::new();
     folder.write("in.txt", "new\n");
-    folder.write("out/part-0.txt", "old\n");
+    folder.write("out/part-0-0.txt", "old\n");
     folder.write("out/notes.md", "mine");
     let toml = copy("in.txt", "");
     let careful = toml.replace("overwrite = true\n", "");
-    let told = folder.run(&careful, &[]).failed(2, &["job.toml:", "[sinks.out] path"], &["part-0.txt"]);
+    let told = folder.run(&careful, &[]).failed(2, &["job.toml:", "[sinks.out] path"], &["part-0-0.txt"]);
     assert!(told.remedy.contains("overwrite"), "{told:?}");
     assert_eq!(folder.parts("out"), ["mine", "old\n"]);
     // With leave it is replaced, but not before the job has ended well.
     folder.write("in.txt", b"new\nb\xffd\n");
     drop(folder.run(&toml, &[]).failed(1, &["line 2"], &["UTF-8"]));
-    assert_eq!(fs::read_to_string(folder.path().join("out/part-0.txt")).unwrap(), "old\n");
+    assert_eq!(fs::read_to_string(folder.path().join("out/part-0-0.txt")).unwrap(), "old\n");
     folder.write("in.txt", "new\n");
     drop(folder.run(&toml, &[]).with_code(0));
     assert_eq!(folder.parts("out"), ["mine", "new\n"]);
@@ -287,7 +287,7 @@ fn a_sink_shares_its_folder_with_nobody() {
     let toml = copy("in.txt", "").replace("connector = \"file\"\npath = \"in.txt\"", "connector = \"stdin\"");
     let mut running = folder.job(&toml, &[]).holding_input().start();
     running.say("first\n");
-    running.until_poll(|| folder.names("out") == ["part-0.txt.inprogress"]);
+    running.until_poll(|| folder.names("out") == ["part-0-0.txt.inprogress"]);
     drop(folder.run(&copy("in.txt", ""), &[]).failed(2, &["[sinks.out] path"], &["out"]));
     running.say("last\n");
     running.hang_up();

@@ -14,10 +14,12 @@ pub fn plugins() -> PathBuf {
     project().join("target/plugins")
 }
 
-/// The folder that Cargo builds into: tests lie in its folder `deps`.
+/// The folder that Cargo builds into: binaries lie in it, tests in its folder `deps`.
 fn build_folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_default();
-    test.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new(""));
+    let is_test = folder.file_name().is_some_and(|name| name == "deps");
+    folder.ancestors().nth(is_test.into()).map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// The binary `weir`, built as the tests are.

@@ -48,6 +48,12 @@ impl JobFolder {
         self.temp.path()
     }
 
+    /// Leaves it there for somebody to look at.
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
+        self.temp.keep()
+    }
+
     /// Writes a file, in folders that are made for it.
     ///
     /// # Panics
@@ -106,6 +112,16 @@ impl JobFolder {
             std::fs::read_to_string(self.path().join(folder).join(name)).unwrap()
         };
         names.iter().map(read).collect()
+    }
+
+    /// The same, without those that are unfinished.
+    ///
+    /// # Panics
+    /// When one can't be read, or isn't UTF-8.
+    #[must_use]
+    pub fn parts_finished(&self, folder: &str) -> Vec<String> {
+        let names = self.names(folder).into_iter().filter(|name| !name.ends_with(".inprogress"));
+        names.map(|name| std::fs::read_to_string(self.path().join(folder).join(name)).unwrap()).collect()
     }
 
     /// What the job wrote as its summary.

@@ -143,7 +143,7 @@ impl Weir {
             std::thread::spawn(move || drop(pipe.write_all(&bytes)));
         }
         let pid = libc::pid_t::try_from(child.id()).unwrap();
-        Running { pid, start, limit: self.limit, ended: reap(child, start), stdin, unread, stdout, stderr, is_over: false }
+        Running { pid, start, limit: self.limit, ended: reap(child, start), reaped: None, stdin, unread, stdout, stderr, is_over: false }
     }
 }
 
@@ -189,6 +189,7 @@ pub struct Running {
     start: Instant,
     limit: Duration,
     ended: Receiver<Reaped>,
+    reaped: Option<Reaped>,
     stdin: Option<ChildStdin>,
     /// Held so that the process doesn't find it closed.
     unread: Option<ChildStdout>,
@@ -205,6 +206,14 @@ impl Running {
         unsafe {
             libc::kill(self.pid, signal)
         };
+    }
+
+    /// Sends it a signal so long after its start, unless it has ended by then.
+    pub fn signal_after(&mut self, signal: libc::c_int, after: Duration) {
+        self.reaped = self.ended.recv_timeout(after.saturating_sub(now() - self.start)).ok();
+        if self.reaped.is_none() {
+            self.signal(signal);
+        }
     }
 
     /// Writes to its standard input.
@@ -278,7 +287,8 @@ impl Running {
     /// When it runs longer than its limit, or a panic shows on its standard error: no test may let that pass.
     #[must_use]
     pub fn wait(mut self) -> Ended {
-        let Ok(reaped) = self.ended.recv_timeout(self.limit) else {
+        let reaped = self.reaped.take().or_else(|| self.ended.recv_timeout(self.limit).ok());
+        let Some(reaped) = reaped else {
             self.signal(libc::SIGKILL);
             let said = self.stderr.take().map(Collected::finish).unwrap_or_default().bytes;
             panic!("still running after {:?}; it said:\n{}", self.limit, String::from_utf8_lossy(&said));

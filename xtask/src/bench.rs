@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the plugins, then the benchmark binary with whatever arguments follow.
+//! `cargo xtask bench`: the plugins and the host, then the benchmark binary with whatever arguments follow.
 
 use std::process::Command;
 
@@ -12,7 +12,9 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
         return Err(Fault::usage("nothing to measure", "no benchmark was named", "name one, as in `cargo xtask bench word-count`"));
     }
     plugins::run(repo)?;
-    process::run(repo.cargo().args(repo::build("weir-bench")), "read the compiler's message above")?;
+    for binary in ["weir", "weir-bench"] {
+        process::run(repo.cargo().args(repo::build(binary)), "read the compiler's message above")?;
+    }
     let mut command = Command::new(repo.target_dir()?.join("release/weir-bench"));
     process::run(command.args(arguments).current_dir(repo.path("")), "read what it printed above")
 }

@@ -12,6 +12,7 @@ mod setup;
 mod test;
 mod tidy;
 mod toolchain;
+mod torture;
 mod verbs;
 
 use std::process::ExitCode;

@@ -40,8 +40,10 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
     steps.step("plugin tests", |tally| count(plugin_tests(repo, &request), tally));
     if request.filters.is_empty() {
         if !request.fast {
-            // Too short to measure anything: it shows that the benchmarks run and that all their variants count the same words.
-            steps.step("benchmarks, once", |_| bench::run(repo, &["word-count", "--check"].map(str::to_owned)));
+            // Too short to measure anything: it shows that the benchmarks run and that all their variants give the same.
+            steps.step("benchmarks, once", |_| {
+                ["word-count", "checkpoint"].into_iter().try_for_each(|name| bench::run(repo, &[name, "--check"].map(str::to_owned)))
+            });
             steps.step("clippy", |_| {
                 component("clippy", "cargo-clippy")?;
                 cargo(repo, &["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

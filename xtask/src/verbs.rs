@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::fault::{Fault, Result};
 use crate::repo::Repo;
-use crate::{bench, demo, plugins, setup, test, tidy};
+use crate::{bench, demo, plugins, setup, test, tidy, torture};
 
 /// One thing `cargo xtask` can do.
 pub(crate) struct Verb {
@@ -21,7 +21,7 @@ pub(crate) struct Verb {
 }
 
 /// Every verb, in the order in which a newcomer needs them.
-const VERBS: [Verb; 6] = [
+const VERBS: [Verb; 7] = [
     Verb {
         name: "demo",
         about: "build everything and run the two example jobs on real input",
@@ -56,6 +56,13 @@ const VERBS: [Verb; 6] = [
         example: "cargo xtask bench word-count --json",
         takes_arguments: true,
         run: bench::run,
+    },
+    Verb {
+        name: "torture",
+        about: "kill jobs at every point and at random times, damage their checkpoints, and compare what they commit",
+        example: "cargo xtask torture --kills 500 --mutations 1000 --seed 1",
+        takes_arguments: true,
+        run: torture::run,
     },
     Verb {
         name: "tidy",

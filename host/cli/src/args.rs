@@ -10,7 +10,7 @@ use clap::builder::styling::Style;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use weir_model::Error;
-use weir_model::id::Parallelism;
+use weir_model::id::{CheckpointId, Parallelism};
 
 /// Runs stream jobs whose operators are WebAssembly components.
 ///
@@ -53,13 +53,18 @@ pub(crate) enum Command {
     ///
     /// Records of a print sink go to standard output; progress, the closing summary and errors go to standard error.
     ///
-    /// The first Ctrl-C (or SIGTERM) ends the sources and lets everything under way go through to the sinks; the second ends the process at
-    /// once.
+    /// A job with checkpoints goes on by itself from the newest one in its checkpoint folder, whatever ended the run before.
+    ///
+    /// The first Ctrl-C (or SIGTERM) ends the sources and lets everything under way go through to the sinks, with checkpoints up to a last one that
+    /// the next run goes on from; the second ends the process at once.
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Show what a job would run: nodes, exchanges, codecs, states; start nothing
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
+    /// Show a job's checkpoints: when, how long, how large, who is late, why one failed
+    #[command(after_help = examples::CHECKPOINTS)]
+    Checkpoints(CheckpointsArgs),
     /// Build, check or describe a plugin
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -96,6 +101,12 @@ pub(crate) struct JobArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
+    /// Start from the beginning: the checkpoints of earlier runs are deleted
+    #[arg(long, conflicts_with = "restore_from")]
+    pub(crate) fresh: bool,
+    /// Go on from this retained checkpoint, such as chk-41, instead of the newest
+    #[arg(long, value_name = "CHECKPOINT", value_parser = checkpoint)]
+    pub(crate) restore_from: Option<CheckpointId>,
     /// Print the closing summary as one JSON object on standard output, and errors as JSON; not for jobs with a print sink
     #[arg(long)]
     pub(crate) json: bool,
@@ -113,6 +124,23 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     /// Print the plan, and errors, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `weir checkpoints`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointsArgs {
+    /// The job file, or the job's folder among the checkpoints; the job may be running
+    #[arg(value_name = "JOB.toml|FOLDER")]
+    pub(crate) job: PathBuf,
+    /// Show this one by node, such as chk-41
+    #[arg(value_parser = checkpoint)]
+    pub(crate) checkpoint: Option<CheckpointId>,
+    /// As for `weir run`, such as `execution.checkpointing.dir=other`; may be given several times
+    #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) define: Vec<(String, String)>,
+    /// Print the history as JSON, and errors too
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -160,7 +188,7 @@ pub(crate) struct PluginArgs {
 
 /// The commands by task: heading, and the words of each command.
 const GROUPS: &[(&str, &[&[&str]])] = &[
-    ("Jobs", &[&["run"], &["plan"]]),
+    ("Jobs", &[&["run"], &["plan"], &["checkpoints"]]),
     ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"]]),
     ("This program", &[&["completions"], &["man"]]),
 ];
@@ -220,6 +248,10 @@ pub(crate) fn explain(error: &clap::Error) -> Error {
 
 fn parallelism(text: &str) -> Result<Parallelism, String> {
     text.parse().ok().and_then(Parallelism::new).ok_or_else(|| format!("it is a number from 1 to {}", Parallelism::MAX))
+}
+
+fn checkpoint(text: &str) -> Result<CheckpointId, String> {
+    weir_checkpoint::paths::named_checkpoint(text).ok_or_else(|| "name a checkpoint, such as chk-41".to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -1,8 +1,10 @@
 //! One module for each command.
 
+mod checkpoints;
 mod completions;
 mod plan;
 mod plugin;
+mod promises;
 mod run;
 
 use weir_model::Result;
@@ -21,6 +23,7 @@ pub(crate) fn run(cli: Cli, machine: &Machine) -> Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args, cli.global, machine),
         Command::Plan(args) => plan::run(&args, &cli.global, machine),
+        Command::Checkpoints(args) => checkpoints::run(&args, machine),
         Command::Plugin(PluginCommand::Build(args)) => plugin::build::run(&args, &cli.global),
         Command::Plugin(PluginCommand::Check(args)) => plugin::show::check(&args, &cli.global),
         Command::Plugin(PluginCommand::Describe(args)) => plugin::show::describe(&args, &cli.global),

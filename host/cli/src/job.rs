@@ -2,9 +2,11 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use weir_connect::sink::SinkConfig;
-use weir_model::graph::NodeKind;
+use weir_model::graph::{JobGraph, NodeKind};
+use weir_model::id::Parallelism;
 use weir_model::job_file::{self, ParseOptions};
 use weir_model::{Error, Result};
 use weir_plugin::{EngineOptions, PluginEngine};
@@ -21,7 +23,7 @@ pub(crate) struct PlannedJob {
     /// The job file as the user named it.
     pub(crate) file: String,
     /// What would run.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// The connector of each node of the plan; `None` for an operator.
     pub(crate) connectors: Vec<Option<String>>,
 }
@@ -33,22 +35,13 @@ impl PlannedJob {
     /// The first thing that doesn't fit.
     pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine) -> Result<Self> {
         let file = args.file.display().to_string();
-        let text = read(&args.file)?;
-        let options = ParseOptions {
-            file: &file,
-            base: args.file.parent().map(Path::to_path_buf).unwrap_or_default(),
-            default_parallelism: machine.default_parallelism(),
-            parallelism_override: args.parallelism,
-            env: &env,
-            overrides: &args.define,
-        };
-        let graph = job_file::parse(&text, &options)?;
+        let graph = read_job(&args.file, &args.define, args.parallelism, machine)?;
         let connectors = graph.nodes.iter().map(|node| match &node.kind {
             NodeKind::Source { connector, .. } | NodeKind::Sink { connector, .. } => Some(connector.clone()),
             NodeKind::Operator(_) => None,
         });
         let connectors = connectors.collect();
-        let plan = Plan::build(graph, &engine(global)?)?;
+        let plan = Arc::new(Plan::build(graph, &engine(global)?)?);
         Ok(Self { file, plan, connectors })
     }
 
@@ -56,6 +49,27 @@ impl PlannedJob {
     pub(crate) fn prints(&self) -> bool {
         self.plan.nodes.iter().any(|node| matches!(node.kind, PlannedKind::Sink(SinkConfig::Print(_))))
     }
+}
+
+/// Reads a job file, without what it names.
+///
+/// # Errors
+/// The first thing in it that is wrong.
+pub(crate) fn read_graph(file: &Path, define: &[(String, String)], machine: &Machine) -> Result<JobGraph> {
+    read_job(file, define, None, machine)
+}
+
+fn read_job(path: &Path, define: &[(String, String)], parallelism: Option<Parallelism>, machine: &Machine) -> Result<JobGraph> {
+    let text = read(path)?;
+    let options = ParseOptions {
+        file: &path.display().to_string(),
+        base: path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        default_parallelism: machine.default_parallelism(),
+        parallelism_override: parallelism,
+        env: &env,
+        overrides: define,
+    };
+    job_file::parse(&text, &options)
 }
 
 /// Starts the WebAssembly engine, with the cache unless the user doesn't want it.

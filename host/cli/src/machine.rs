@@ -27,6 +27,12 @@ impl Machine {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
+    /// A text that no other process gives.
+    pub(crate) fn claimant(&self) -> String {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        format!("{host}, process {}, {} ms, {:016x}", std::process::id(), self.clock.wall_ms(), self.seed())
+    }
+
     /// One subtask a core.
     pub(crate) fn default_parallelism(&self) -> Parallelism {
         u32::try_from(self.cores()).ok().and_then(Parallelism::new).unwrap_or(Parallelism::MAX)

@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod summary;
 mod atomic_file;
+mod fail_points;
 mod job;
 mod commands;
 
@@ -21,7 +22,9 @@ fn main() -> ProcessExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let json_errors = args::asks_for_json(&words);
     let code = match args::parse(&words) {
-        Ok(cli) => commands::run(cli, &machine).unwrap_or_else(|error| output::error(&error, json_errors)),
+        Ok(cli) => {
+            fail_points::arm_from_environment().and_then(|()| commands::run(cli, &machine)).unwrap_or_else(|error| output::error(&error, json_errors))
+        }
         Err(error) if json_errors && error.use_stderr() => output::error(&args::explain(&error), true),
         Err(error) => {
             // Help and the version go to standard output, mistakes to standard error.

@@ -44,7 +44,7 @@ impl Progress {
     /// Shows the progress of a job that started at `now_ns`.
     pub(crate) fn start(metrics: &JobMetrics, now_ns: u64) -> Self {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let head = match metrics.bytes_total {
+        let head = match metrics.bytes_total() {
             Some(total) => styled(ProgressBar::new(total), "[{bar:20}] {wide_msg}"),
             None => styled(ProgressBar::no_length(), "{spinner} {wide_msg}"),
         };
@@ -65,12 +65,12 @@ impl Progress {
         let (from_ns, from_records) = self.history.front().copied().unwrap_or((now_ns, sample.records_read));
         let rate = per_second(sample.records_read.saturating_sub(from_records), now_ns.saturating_sub(from_ns));
         let elapsed_ns = now_ns.saturating_sub(self.start_ns);
-        if let Some(total) = metrics.bytes_total {
+        if let Some(total) = metrics.bytes_total() {
             self.head.set_position(sample.bytes_read.min(total));
         } else {
             self.head.tick();
         }
-        self.head.set_message(head_line(&sample, metrics.bytes_total, rate, elapsed_ns));
+        self.head.set_message(head_line(&sample, metrics.bytes_total(), rate, elapsed_ns));
         let name_width = metrics.nodes.iter().take(NODES_MAX).map(|node| node.uid.as_str().len()).max().unwrap_or_default();
         for (((line, node), now), last) in self.nodes.iter().zip(&metrics.nodes).zip(&sample.nodes).zip(&self.last.nodes) {
             let window_ns = now_ns.saturating_sub(self.last.at_ns).saturating_mul(node.subtasks.len() as u64);

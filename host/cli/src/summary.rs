@@ -88,6 +88,11 @@ impl Summary<'_> {
         kinds.zip(&self.metrics.nodes)
     }
 
+    /// Checkpoints completed and failed, and restarts, since the job was started.
+    fn protocol(&self) -> (u64, u64, u64) {
+        (self.metrics.completed_checkpoints.get(), self.metrics.failed_checkpoints.get(), self.metrics.restarts.get())
+    }
+
     fn cpu_seconds_per_million_records(&self) -> Option<f64> {
         let (records, _) = self.read();
         (records > 0).then(|| self.used.cpu_seconds * 1e6 / records as f64)
@@ -110,6 +115,14 @@ impl Summary<'_> {
             bytes(self.used.peak_rss_bytes),
             seconds(self.used.startup_seconds),
         );
+        if self.plan.checkpointing.is_some() || self.metrics.restarts.get() > 0 {
+            let (completed, failed, restarts) = self.protocol();
+            let again = if restarts == 0 { "" } else { "; the figures are those since the last restart" };
+            text.truncate(text.trim_end().len());
+            let figures = [completed, failed, restarts].map(count);
+            let [completed, failed, restarts] = figures;
+            text.push_str(&format!("\ncheckpoints: {completed} completed, {failed} failed; restarts: {restarts}{again}\n\n"));
+        }
         // Wider lines than the terminal's are better than broken figures.
         text.push_str(&self.table(columns.is_none_or(|columns| columns >= COLUMNS_FOR_BYTES)).render(None));
         for (_, node) in self.nodes() {
@@ -153,8 +166,12 @@ impl Summary<'_> {
     /// The summary as data. The names of the fields are stable.
     pub(crate) fn json(&self) -> Value {
         let (records, read_bytes) = self.read();
+        let (checkpoints_completed, checkpoints_failed, restarts) = self.protocol();
         let mut value = json!({
             "job": self.plan.name,
+            "checkpoints_completed": checkpoints_completed,
+            "checkpoints_failed": checkpoints_failed,
+            "restarts": restarts,
             "outcome": self.outcome.name(),
             "seconds": self.used.seconds,
             "cpu_seconds": self.used.cpu_seconds,

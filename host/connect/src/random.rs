@@ -34,6 +34,18 @@ impl Random {
         Self::new(mixed ^ (u64::from(parallelism) << 32 | u64::from(subtask)))
     }
 
+    /// What [`Self::from_state`] makes the same generator of.
+    #[must_use]
+    pub fn state(&self) -> [u64; 4] {
+        self.state
+    }
+
+    /// The generator that goes on from a state; `None` for all zeros, which it never leaves.
+    #[must_use]
+    pub fn from_state(state: [u64; 4]) -> Option<Self> {
+        (state != [0; 4]).then_some(Self { state })
+    }
+
     /// 64 random bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
@@ -66,6 +78,15 @@ mod tests {
         let mut random = Random { state: [1, 2, 3, 4] };
         let numbers: Vec<u64> = (0..4).map(|_| random.next_u64()).collect();
         assert_eq!(numbers, [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386]);
+    }
+
+    #[test]
+    fn a_generator_goes_on_from_its_state() {
+        let mut random = Random::new(9);
+        random.next_u64();
+        let mut again = Random::from_state(random.state()).unwrap();
+        assert_eq!(again.next_u64(), random.next_u64());
+        assert_eq!(Random::from_state([0; 4]), None);
     }
 
     #[test]

@@ -6,13 +6,14 @@ mod file;
 mod generator;
 mod json;
 mod lines;
+mod position;
 mod stdin;
 mod window;
 
 use std::path::Path;
 
 use weir_model::describe::Port;
-use weir_model::id::{OperatorUid, Parallelism};
+use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
 use weir_model::rows::BatchBuilder;
 use weir_model::section::{Section, did_you_mean};
 use weir_model::time::SharedClock;
@@ -21,6 +22,8 @@ use weir_model::{Error, Result};
 pub use file::FileSourceConfig;
 pub use generator::GeneratorConfig;
 pub use stdin::StdinConfig;
+
+use position::Position;
 
 /// The connectors that a source can name.
 const CONNECTORS: &[&str] = &["file", "generator", "stdin"];
@@ -75,21 +78,54 @@ impl SourceConfig {
         }
     }
 
+    /// Whether what was read can be had again.
+    #[must_use]
+    pub fn replay(&self) -> Replay {
+        match self {
+            Self::File(_) | Self::Generator(_) => Replay::FromPosition,
+            Self::Stdin(_) => {
+                Replay::Never { why: "standard input can't be read again: what was read since the last checkpoint is lost when the job dies" }
+            }
+        }
+    }
+
     /// Opens the source for `parallelism` subtasks. Files are looked for here; standard input starts to be read.
+    ///
+    /// `restored` has what [`SourceReader::position`] gave for one checkpoint, of all readers that there were, however many: reading goes
+    /// on there, with as many readers as are asked for now. `None` and an empty list: from the start.
     ///
     /// # Errors
     /// A usage error for a file that isn't there, unless the source skips what is bad, for a source that finds none at all, and for a pipe
-    /// or a device where a file is expected; an error when standard input is in use by another source.
-    pub fn open(&self, uid: &OperatorUid, parallelism: Parallelism, clock: &SharedClock) -> Result<OpenedSource> {
+    /// or a device where a file is expected; an error when standard input is in use by another source. When something is restored: an error
+    /// for positions that are damaged or those of another source, and for a file that is gone or has got smaller since.
+    pub fn open(&self, uid: &OperatorUid, parallelism: Parallelism, clock: &SharedClock, restored: Option<&[Vec<u8>]>) -> Result<OpenedSource> {
+        let restored = restored.unwrap_or_default();
         match self {
             Self::File(config) => {
-                let (readers, bytes_total) = config.open(uid, parallelism)?;
-                Ok(OpenedSource::new(readers, Reader::File, Some(bytes_total)))
+                let (readers, bytes_total) = config.open(uid, parallelism, clock, position::decode_files(uid, restored)?)?;
+                Ok(OpenedSource::new(readers, Reader::File, bytes_total))
             }
-            Self::Generator(config) => Ok(OpenedSource::new(config.open(parallelism, clock), Reader::Generator, config.bytes_total())),
-            Self::Stdin(config) => Ok(OpenedSource::new(config.open(uid, parallelism)?, Reader::Stdin, None)),
+            Self::Generator(config) => {
+                let readers = config.open(uid, parallelism, clock, position::decode_generators(uid, restored)?)?;
+                Ok(OpenedSource::new(readers, Reader::Generator, config.bytes_total()))
+            }
+            Self::Stdin(config) => {
+                Ok(OpenedSource::new(config.open(uid, parallelism, &position::decode_stdin(uid, restored)?)?, Reader::Stdin, None))
+            }
         }
     }
+}
+
+/// What a source can give again after the job has died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// All that came after a position.
+    FromPosition,
+    /// Nothing.
+    Never {
+        /// What that means for the user, as a sentence without its full stop.
+        why: &'static str,
+    },
 }
 
 /// A source that is ready to be read.
@@ -164,13 +200,31 @@ impl SourceReader {
     /// to be used after that.
     pub async fn next(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
         match &mut self.0 {
-            Reader::File(reader) => reader.read(out, limit),
+            Reader::File(reader) => reader.next(out, limit).await,
             Reader::Generator(reader) => reader.next(out, limit).await,
             Reader::Stdin(reader) => reader.next(out, limit).await,
         }
     }
 
-    /// How far this reader has come.
+    /// Where this reader is: what [`Self::next`] has given so far comes before it. To be called once for each checkpoint by each reader of
+    /// the source, in the order of the checkpoints; a reader may be left out of a checkpoint that is given up. Only all positions of a
+    /// checkpoint together say where the source is.
+    ///
+    /// # Errors
+    /// When a file's name can't be written down.
+    pub fn position(&mut self, checkpoint: CheckpointId) -> Result<Vec<u8>> {
+        match &mut self.0 {
+            Reader::File(reader) => reader.position(checkpoint).map(|position| position::encode(&Position::File(position))),
+            Reader::Generator(reader) => Ok(position::encode(&Position::Generator(reader.position()))),
+            Reader::Stdin(reader) => Ok(position::encode(&Position::Stdin(reader.position()))),
+        }
+    }
+
+    /// Says that `checkpoint` is complete. No source of today has to know: none acknowledges what it has read to a system outside, and what
+    /// readers must remember of each other is forgotten once all of them have passed a barrier.
+    pub fn completed(&mut self, _checkpoint: CheckpointId) {}
+
+    /// How far this reader has come, restarts included.
     #[must_use]
     pub fn progress(&self) -> SourceProgress {
         match &self.0 {

@@ -1,12 +1,21 @@
-//! What the tests of several modules need: a folder that goes away, a section from lines of text, records as text.
+//! What the tests of several modules need: a folder that goes away, a section from lines of text, records as text, a clock, permits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use object_store::memory::InMemory;
+use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind, OwnerEpoch};
+use weir_checkpoint::permit::CommitPermit;
+use weir_checkpoint::store::Store;
+use weir_model::describe::Port;
+use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
 use weir_model::rows::Batch;
 use weir_model::section::{Section, Value, ValueKind};
+use weir_model::time::{Clock, SharedClock};
+
+use crate::sink::{SinkConfig, SinkStart};
 
 /// A folder of its own under the system's temporary folder, removed at the end.
 pub(crate) struct TempFolder(PathBuf);
@@ -68,4 +77,62 @@ fn value_of(text: &str, line: usize) -> Value {
 pub(crate) fn texts(batch: &Batch) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     batch.iter().map(|row| row.key.map_or(String::new(), |key| text(key) + "=") + &text(row.value)).collect()
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub(crate) fn advance_ms(&self, ms: u64) {
+        self.0.fetch_add(ms * 1_000_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall_ms(&self) -> i64 {
+        0
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs what doesn't wait for anything but this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+/// The right to commit what a checkpoint names: there must be one for that.
+pub(crate) fn permit() -> CommitPermit {
+    let manifest = Manifest {
+        checkpoint: CheckpointId::FIRST,
+        owner_epoch: OwnerEpoch(1),
+        kind: ManifestKind::Checkpoint,
+        job: JobIdentity { name: "job".into(), id: "job".into() },
+        max_parallelism: 128,
+        hash_function: HASH_FUNCTION.into(),
+        triggered_ms: 0,
+        completed_ms: 0,
+        retained: Vec::new(),
+        operators: Vec::new(),
+    };
+    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
+    block_on(store.put_manifest(&manifest)).unwrap().permit()
+}
+
+/// Lets each writer of a sink write the same batch, and ends the job well.
+pub(crate) async fn write_to_sink(config: &SinkConfig, parallelism: u32, input: &Port, batch: &Batch) {
+    let (uid, clock) = (OperatorUid::new("out").unwrap(), Arc::new(ManualClock::default()) as SharedClock);
+    let start = SinkStart::Fresh { checkpoints: false };
+    let writers = config.open(&uid, Parallelism::new(parallelism).unwrap(), input, &clock, start).await.unwrap();
+    let mut handles = Vec::new();
+    for mut writer in writers {
+        writer.write(batch).unwrap();
+        handles.extend(writer.prepare(CheckpointId::FIRST).unwrap().make_durable().await.unwrap().handles);
+    }
+    let (committer, permit) = (config.committer(&uid), CommitPermit::at_end_of_job_without_checkpoints());
+    committer.commit(&permit, &handles).await.unwrap();
+    committer.finish(&permit).await.unwrap();
 }

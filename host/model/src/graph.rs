@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::id::{OperatorUid, Parallelism};
 use crate::key_group::MaxParallelism;
 use crate::section::Section;
+use crate::settings::{CheckpointSettings, RestartStrategy, StateSettings};
 
 /// A job, checked as far as that is possible without looking at its plugins.
 #[derive(Debug, Clone)]
@@ -21,6 +22,12 @@ pub struct JobGraph {
     pub plugins: BTreeMap<String, PluginSpec>,
     /// The nodes; a node's inputs come before it.
     pub nodes: Vec<Node>,
+    /// How checkpoints are taken; `None`: they are not.
+    pub checkpointing: Option<CheckpointSettings>,
+    /// How keyed state is kept.
+    pub state: StateSettings,
+    /// What happens when the job fails.
+    pub restart: RestartStrategy,
     /// The folder that relative paths start from: the job file's.
     pub base: PathBuf,
     /// The job file as the user named it, for messages.

@@ -4,11 +4,15 @@
 //! refused, and every error says the line.
 
 mod document;
-mod environment;
 mod later;
-mod nodes;
+mod flink;
 mod overrides;
+mod environment;
 mod tables;
+mod checkpointing;
+mod state;
+mod restart;
+mod nodes;
 mod wiring;
 
 #[cfg(test)]
@@ -26,7 +30,7 @@ use nodes::Draft;
 use tables::Job;
 
 /// The tables of a job file.
-const TABLES: &[&str] = &["job", "plugins", "sources", "operators", "sinks"];
+const TABLES: &[&str] = &["job", "checkpointing", "state", "restart", "flink", "plugins", "sources", "operators", "sinks"];
 /// Those of them that hold a table for each name, such as `[sources.NAME]`.
 const NAMED_TABLES: &[&str] = &["plugins", "sources", "operators", "sinks"];
 
@@ -59,14 +63,30 @@ pub fn parse(text: &str, options: &ParseOptions<'_>) -> Result<JobGraph> {
     let file: Arc<str> = options.file.into();
     let mut root = document::read(&file, text)?;
     tables::check_layout(&root, &file)?;
-    overrides::apply(&mut root, &file, options.overrides)?;
+    flink::flatten(&mut root);
+    let mut aliases = overrides::apply(&mut root, &file, options.overrides)?;
     environment::expand(&mut root, &file, options.env)?;
-    let job = tables::job(&mut root, &file)?;
+    flink::merge(&mut root, &file, &mut aliases)?;
+    let job = tables::job(&mut root, &file, &aliases)?;
+    let checkpointing = checkpointing::read(&mut root, &file, &options.base, &aliases)?;
+    let state = state::read(&mut root, &file, &options.base, &aliases)?;
+    let restart = restart::read(&mut root, &file, &aliases, checkpointing.is_some())?;
     let plugins = tables::plugins(&mut root, &file, &options.base)?;
     let drafts = nodes::read(&mut root, &file, &plugins)?;
     let (parallelism, max_parallelism) = scale(&job, &drafts, options)?;
     let nodes = wiring::connect(drafts, &file)?;
-    Ok(JobGraph { name: job.name, parallelism, max_parallelism, plugins, nodes, base: options.base.clone(), file: options.file.to_owned() })
+    Ok(JobGraph {
+        name: job.name,
+        parallelism,
+        max_parallelism,
+        plugins,
+        nodes,
+        checkpointing,
+        state,
+        restart,
+        base: options.base.clone(),
+        file: options.file.to_owned(),
+    })
 }
 
 /// The job's parallelism, and a number of key groups that every node's parallelism fits into.

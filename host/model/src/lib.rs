@@ -12,7 +12,9 @@ pub mod codec;
 pub mod describe;
 pub mod section;
 pub mod quantity;
+pub mod settings;
 pub mod graph;
 pub mod job_file;
+pub mod fail_point;
 
 pub use error::{Error, ErrorKind, Result};

@@ -42,6 +42,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     parse_quantity(text, TIME_UNITS, "time", TIME_REMEDY).map(Duration::from_nanos)
 }
 
+/// Reads a duration as Flink's keys take it: as [`parse_duration`] does, and a number without a unit counts milliseconds.
+///
+/// # Errors
+/// As [`parse_duration`].
+pub fn parse_flink_duration(text: &str) -> Result<Duration, QuantityError> {
+    let is_number = !text.trim().is_empty() && text.trim().bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { parse_duration(&format!("{}ms", text.trim())) } else { parse_duration(text) }
+}
+
 /// Reads a size in bytes: a whole number, perhaps a space, and a unit, in any case: `64MiB`, `5mb`, `128 kb`, `1g`, `4096`.
 ///
 /// As in Flink, `kb`, `mb`, `gb` and `tb` are the same as `KiB`, `MiB`, `GiB` and `TiB`: 1,024 of the next smaller unit. A number
@@ -110,6 +119,20 @@ mod tests {
         check("1h30min", Err("`h30min` is not a unit of time"));
         check("99999999999h", Err("`99999999999h` is too large"));
         check("99999999999999999999s", Err("`99999999999999999999s` is too large"));
+    }
+
+    #[test]
+    fn a_number_alone_counts_milliseconds_in_flinks_keys() {
+        let check = |text: &str, expected: Result<u128, &str>| {
+            let read = parse_flink_duration(text);
+            assert_eq!(read.as_ref().map(Duration::as_millis).map_err(|error| error.why.as_str()), expected, "{text:?}");
+        };
+        check("500", Ok(500));
+        check(" 0 ", Ok(0));
+        check("10 s", Ok(10_000));
+        check("-1", Err("`-1` is negative"));
+        check("", Err("it is empty"));
+        check("99999999999999999999", Err("`99999999999999999999ms` is too large"));
     }
 
     #[test]

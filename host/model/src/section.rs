@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::quantity::{QuantityError, parse_duration, parse_size};
+use crate::quantity::{QuantityError, parse_duration, parse_flink_duration, parse_size};
 
 /// A value of a job file and the line that it stands on.
 #[derive(Debug, Clone)]
@@ -70,13 +70,31 @@ pub struct Section {
     line: usize,
     entries: BTreeMap<String, Value>,
     known: Vec<&'static str>,
+    /// Keys that were given under another name, Flink's.
+    aliases: BTreeMap<String, String>,
 }
 
 impl Section {
     /// The table called `name` (as it is written in the file, such as `sources.lines`) of `file`.
     #[must_use]
     pub fn new(file: Arc<str>, name: impl Into<String>, line: usize, entries: BTreeMap<String, Value>) -> Self {
-        Self { file, name: name.into(), line, entries, known: Vec::new() }
+        Self { file, name: name.into(), line, entries, known: Vec::new(), aliases: BTreeMap::new() }
+    }
+
+    /// The same table with the keys that were given under a name of Flink's: that name by the table's own key.
+    pub(crate) fn with_aliases(mut self, aliases: BTreeMap<String, String>) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// The same table without keys: what is left to make errors with when the keys are gone.
+    pub(crate) fn without_keys(&self) -> Self {
+        Self { entries: BTreeMap::new(), known: Vec::new(), ..self.clone() }
+    }
+
+    /// The name of Flink's that `key` was given under.
+    pub(crate) fn alias(&self, key: &str) -> Option<&str> {
+        self.aliases.get(key).map(String::as_str)
     }
 
     /// The table's name in the file.
@@ -109,10 +127,15 @@ impl Section {
         Error::usage(self.place(self.line), why, remedy)
     }
 
-    /// `job.toml:12: [sources.lines] path`, or `-D sources.lines.path` for a value from the command line (line 0).
+    /// `job.toml:12: [sources.lines] path`, or `-D sources.lines.path` for a value from the command line (line 0): the name that it was given under.
     #[must_use]
     pub fn key_place(&self, line: usize, key: &str) -> String {
-        if line == 0 { format!("-D {}.{key}", self.name) } else { format!("{} {key}", self.place(line)) }
+        match (line, self.alias(key)) {
+            (0, None) => format!("-D {}.{key}", self.name),
+            (0, Some(alias)) => format!("-D {alias}"),
+            (_, None) => format!("{} {key}", self.place(line)),
+            (_, Some(alias)) => format!("{}:{line}: [flink] {alias}", self.file),
+        }
     }
 
     /// An error about one key.
@@ -228,12 +251,13 @@ impl Section {
         })
     }
 
-    /// Takes a duration, such as `"10s"`.
+    /// Takes a duration, such as `"10s"`. Under a name of Flink's a number without a unit counts milliseconds, as there.
     ///
     /// # Errors
     /// A usage error that says which forms are right.
     pub fn take_duration(&mut self, key: &'static str) -> Result<Option<(Duration, usize)>> {
-        self.take_quantity(key, parse_duration)
+        let parse = if self.alias(key).is_some() { parse_flink_duration } else { parse_duration };
+        self.take_quantity(key, parse)
     }
 
     /// Takes a size in bytes, such as `"64MiB"` or `4096`.
@@ -266,11 +290,26 @@ impl Section {
         let Some((word, line)) = self.take_string(key)? else { return Ok(None) };
         match choices.iter().find(|(name, _)| *name == word) {
             Some((_, choice)) => Ok(Some(*choice)),
-            None => {
-                let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-                Err(self.key_error(line, key, format!("`{word}` is not one of its values"), did_you_mean(&word, &names)))
-            }
+            None => Err(self.not_a_choice(key, &word, line, choices)),
         }
+    }
+
+    /// Takes one of the words in `choices`, or one in `also` that no message lists, also as Flink writes them: `EXACTLY_ONCE` is `exactly-once`.
+    ///
+    /// # Errors
+    /// A usage error that lists the choices.
+    pub(crate) fn take_flink_choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)], also: &[(&str, T)]) -> Result<Option<(T, usize)>> {
+        let Some((word, line)) = self.take_string(key)? else { return Ok(None) };
+        let plain = word.trim().to_lowercase().replace('_', "-");
+        match choices.iter().chain(also).find(|(name, _)| *name == plain) {
+            Some((_, choice)) => Ok(Some((*choice, line))),
+            None => Err(self.not_a_choice(key, &word, line, choices)),
+        }
+    }
+
+    fn not_a_choice<T>(&self, key: &str, word: &str, line: usize, choices: &[(&str, T)]) -> Error {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        self.key_error(line, key, format!("`{}` is not one of its values", shorten(word)), did_you_mean(word, &names))
     }
 
     /// Takes a list of texts; one text alone counts as a list of one.
@@ -338,8 +377,12 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
 /// The one of `known` that `word` is most likely a slip of, if any is near enough.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (distance, candidate) = known.iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate)).min()?;
-    (distance <= (word.chars().count() / 3).max(1)).then_some(candidate)
+    let chars = word.chars().count();
+    let distance_max = (chars / 3).max(1);
+    // Lengths that differ by more make the distance larger; a word may be as long as whoever wrote it liked.
+    let candidates = known.iter().filter(|candidate| candidate.chars().count().abs_diff(chars) <= distance_max);
+    let (distance, candidate) = candidates.map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate)).min()?;
+    (distance <= distance_max).then_some(candidate)
 }
 
 /// `did you mean …?` with the nearest of `known`, or the list of all when none is near.

@@ -233,10 +233,7 @@ fn check_function(function: &FunctionDescription) -> Result<(), LoadError> {
     if function.outputs.iter().any(|port| port.name == DEAD_LETTER_PORT) {
         return Err(LoadError::Describe(format!("gives {name} an output `{DEAD_LETTER_PORT}`, which is the host's name for its own")));
     }
-    match function.states.iter().find(|state| state.ttl_ms > 0) {
-        Some(state) => Err(LoadError::Describe(format!("gives the state `{}` of {name} a time to live, which is not supported yet", state.name))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Names of one kind must be there, short, few, and different from each other.
@@ -300,7 +297,7 @@ mod tests {
         check(vec![function("f", &["out", "out"], &[])], Some("two outputs with the name `out`"));
         check(vec![function("f", &["out", "dead-letter"], &[])], Some("the host's name"));
         check(vec![function("f", &[], &[("a", 0), ("a", 0)])], Some("two states with the name `a`"));
-        check(vec![function("f", &[], &[("a", 1000)])], Some("time to live"));
+        check(vec![function("f", &[], &[("a", 1000)])], None);
         check(vec![FunctionDescription { inputs: Vec::new(), ..function("f", &[], &[]) }], Some("no input"));
         check((0..1001).map(|at| function(&format!("f{at}"), &[], &[])).collect(), Some("1001 functions"));
     }

@@ -9,7 +9,7 @@ use weir_model::graph::OnError;
 use weir_model::key_group::hash_key;
 use weir_model::rows::{Batch, BatchBuilder, Row};
 use weir_model::{Error, Result};
-use weir_state::{Column, KeyTable};
+use weir_state::{Column, KeyTable, KeyedState, StateError};
 
 use crate::error::{Breakage, CallError};
 use crate::guest::{Call, CallContext, Guest, Work};
@@ -94,6 +94,8 @@ pub struct OperatorSubtask {
     /// Rows that are tried at once after a refusal: fewer the more there are, so that bad records don't cost the square of a batch.
     retry_rows: usize,
     call_timeout: Duration,
+    /// The disk that holds the state has failed.
+    disk_failure: Option<Error>,
 }
 
 /// Some rows of a batch, to be tried in one call.
@@ -164,6 +166,7 @@ impl OperatorSubtask {
             todo: Vec::new(),
             retry_rows: RETRY_ROWS_MAX,
             call_timeout,
+            disk_failure: None,
         }
     }
 
@@ -187,6 +190,9 @@ impl OperatorSubtask {
     pub fn step(&mut self, context: CallContext, outputs: &mut Outputs) -> Result<Step> {
         let Some(part) = self.todo.pop() else { return Ok(Step::Done) };
         let result = self.call(&part, context);
+        if let Some(error) = self.disk_failure.take() {
+            return Err(error);
+        }
         let decision = decide(&result, part.batch.len(), self.on_error);
         self.settle(decision, outputs);
         if let Err(CallError::Broken(breakage)) = &result {
@@ -251,6 +257,11 @@ impl OperatorSubtask {
         self.services.as_ref().map_or(0, |services| services.state.len())
     }
 
+    /// The state of the subtask's keys, to be frozen and captured between two calls; `None` for a function that is not keyed.
+    pub fn state_mut(&mut self) -> Option<&mut KeyedState> {
+        self.services.as_mut().filter(|_| self.keyed).map(|services| &mut services.state)
+    }
+
     /// The operator's own counters, by name.
     pub fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
         self.services.iter().flat_map(|services| &services.totals).map(|(name, total)| (name.as_str(), *total))
@@ -269,7 +280,14 @@ impl OperatorSubtask {
         }
         if let (true, Some(services)) = (self.keyed, &mut self.services) {
             let Services { state, table, .. } = &mut **services;
-            state.number(&part.batch, table, &mut self.slots).map_err(|error| Breakage::State(error.to_string()))?;
+            state.set_time(context.processing_time);
+            if let Err(error) = state.number(&part.batch, table, &mut self.slots) {
+                if let StateError::Disk { remedy, .. } = &error {
+                    // No record is to blame, and no policy for records helps.
+                    self.disk_failure = Some(Error::job(self.identity.what(), error.to_string(), *remedy));
+                }
+                return Err(Breakage::State(error.to_string()).into());
+            }
             let is_large = state.large_value_bytes() > VALUE_BYTES_MAX;
             if is_large && part.batch.len() > 1 && state.values_bytes(table) > VALUE_BYTES_MAX {
                 return Err(Breakage::TooManyValues.into());

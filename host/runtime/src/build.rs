@@ -1,36 +1,72 @@
 //! From a plan to its tasks: instances are made, files opened, channels connected. Nothing flows yet.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
-use weir_connect::sink::SinkWriter;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use weir_checkpoint::align::{AlignMode, Aligner};
+use weir_checkpoint::coordinator::TaskId;
+use weir_checkpoint::manifest::OwnerEpoch;
+use weir_checkpoint::store::Store;
+use weir_connect::sink::{SinkStart, SinkWriter};
 use weir_connect::source::SourceReader;
-use weir_model::Result;
 use weir_model::codec::Codec;
 use weir_model::describe::FunctionKind;
 use weir_model::element::Element;
 use weir_model::graph::{NodeIndex, OnError};
 use weir_model::id::{Parallelism, SubtaskIndex};
+use weir_model::rows::Batch;
+use weir_model::settings::{CheckpointMode, StateBackend};
 use weir_model::time::SharedClock;
+use weir_model::{Error, Result};
 use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services, Subtask};
 use weir_state::KeyedState;
 
 use crate::chain::{Chain, Stage, Target, Work, bug};
+use crate::command::{Command, Link, Report};
 use crate::exchange::{Outbox, Scatter};
 use crate::gate::{ElementSender, InputGate, element_channel};
+use crate::job::Shared;
 use crate::metrics::{JobMetrics, NodeMetrics};
 use crate::plan::{Edge, Exchange, Plan, PlannedKind, PlannedNode, PlannedOperator};
-use crate::task::{Head, SourceHead, Task};
+use crate::restore::Restored;
+use crate::snapshot::SnapshotJob;
+use crate::source_head::SourceHead;
+use crate::task::{Checkpoints, Head, Task};
+use crate::upload::{UploadNode, Uploader};
 
-/// Everything that a job needs to run.
+/// Everything that an attempt at a job needs to run.
 pub(crate) struct Built {
     pub(crate) tasks: Vec<Task>,
-    pub(crate) metrics: Arc<JobMetrics>,
+    /// By task: where the coordinator says what it wants, whether a source is at its head, and who writes its snapshots.
+    pub(crate) participants: Vec<Participant>,
+    /// What the tasks tell the coordinator.
+    pub(crate) reports: UnboundedReceiver<Report>,
+    /// For whoever writes the snapshots.
+    pub(crate) reporter: UnboundedSender<Report>,
     /// To be set when a task has failed.
     pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+/// The coordinator's side of a task.
+pub(crate) struct Participant {
+    pub(crate) commands: UnboundedSender<Command>,
+    pub(crate) is_source: bool,
+    /// The task's nodes.
+    pub(crate) nodes: Vec<usize>,
+    pub(crate) uploader: Uploader,
+    pub(crate) jobs: UnboundedReceiver<SnapshotJob>,
+}
+
+/// What an attempt is built from.
+pub(crate) struct Ground<'a> {
+    pub(crate) shared: &'a Shared,
+    /// The store and this attempt's number, in a job with checkpoints.
+    pub(crate) checkpoints: Option<(&'a Arc<Store>, OwnerEpoch)>,
+    /// Whether this is the first attempt ever; otherwise connectors find what an earlier one has left.
+    pub(crate) is_fresh: bool,
 }
 
 /// The channels of the edges that leave a task: senders and receivers of each producing and consuming subtask.
@@ -74,29 +110,51 @@ struct Connectors {
     writers: BTreeMap<(usize, u32), SinkWriter>,
 }
 
+impl<'a> Ground<'a> {
+    fn plan(&self) -> &'a Plan {
+        &self.shared.plan
+    }
+
+    fn clock(&self) -> &'a SharedClock {
+        &self.shared.options.clock
+    }
+}
+
 /// Makes the tasks of a plan.
 ///
 /// # Errors
 /// When a file is missing, an instance can't be opened, or a sink can't be written.
-pub(crate) fn build(plan: &Plan, clock: &SharedClock, stop: &watch::Receiver<bool>, seed: u64) -> Result<Built> {
+pub(crate) async fn build(ground: &Ground<'_>, mut restored: Restored) -> Result<Built> {
+    let plan = ground.plan();
     let mut bytes_total = Some(0);
     let mut connectors = Connectors::default();
     // Sources first: a job whose input is missing must not leave empty output behind.
     for (number, node) in plan.nodes.iter().enumerate() {
         if let PlannedKind::Source(config) = &node.kind {
-            let opened = config.open(&node.uid, node.parallelism, clock)?;
+            let positions = restored.positions.get(&number).map(Vec::as_slice);
+            let opened = config.open(&node.uid, node.parallelism, ground.clock(), positions)?;
             bytes_total = bytes_total.zip(opened.bytes_total).map(|(a, b): (u64, u64)| a + b);
             connectors.readers.extend((0..).zip(opened.readers).map(|(subtask, reader)| ((number, subtask), reader)));
         }
     }
-    let metrics = Arc::new(JobMetrics { nodes: plan.nodes.iter().map(node_metrics).collect(), bytes_total });
-    let mut builder =
-        Builder { plan, clock, stop, seed, metrics: &metrics, channels: Channels::connect(plan)?, connectors, cancelled: Arc::default() };
+    ground.shared.metrics.set_bytes_total(bytes_total);
+    let (reporter, reports) = unbounded_channel();
+    let mut builder = Builder {
+        ground,
+        channels: Channels::connect(plan)?,
+        connectors,
+        cancelled: Arc::default(),
+        restored: &mut restored,
+        reporter: reporter.clone(),
+        participants: Vec::new(),
+    };
     builder.check_operators()?;
     for (number, node) in plan.nodes.iter().enumerate() {
         if let PlannedKind::Sink(config) = &node.kind {
             let input = plan.sink_port(NodeIndex(number))?;
-            let writers = config.open(&node.uid, node.parallelism, &input)?;
+            let states = builder.restored.positions.get(&number).map(Vec::as_slice).unwrap_or_default();
+            let start = if ground.is_fresh { SinkStart::Fresh { checkpoints: ground.checkpoints.is_some() } } else { SinkStart::Restored(states) };
+            let writers = config.open(&node.uid, node.parallelism, &input, ground.clock(), start).await?;
             builder.connectors.writers.extend((0..).zip(writers).map(|(subtask, writer)| ((number, subtask), writer)));
         }
     }
@@ -107,7 +165,81 @@ pub(crate) fn build(plan: &Plan, clock: &SharedClock, stop: &watch::Receiver<boo
             tasks.push(builder.task(chain, subtask)?);
         }
     }
-    Ok(Built { tasks, cancelled: Arc::clone(&builder.cancelled), metrics })
+    let (cancelled, participants) = (Arc::clone(&builder.cancelled), builder.participants);
+    Ok(Built { tasks, participants, reports, reporter, cancelled })
+}
+
+/// Sees that every sink could start anew, and removes what it may replace.
+///
+/// # Errors
+/// When one of them is occupied, in use or can't be written.
+pub(crate) async fn check_sinks(shared: &Shared) -> Result<()> {
+    let plan = &shared.plan;
+    for (number, node) in plan.nodes.iter().enumerate() {
+        if let PlannedKind::Sink(config) = &node.kind {
+            let input = plan.sink_port(NodeIndex(number))?;
+            let start = SinkStart::Fresh { checkpoints: true };
+            config.open(&node.uid, node.parallelism, &input, &shared.options.clock, start).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How the names of working folders begin, before the process's number.
+const WORKING_PREFIX: &str = "weir-state-";
+
+/// Removes working folders of processes that were killed. What can't be looked at or removed stays.
+fn remove_left_behind(root: &Path) {
+    let processes = Path::new("/proc");
+    // Without it nobody knows who is still alive.
+    if !processes.join(std::process::id().to_string()).exists() {
+        return;
+    }
+    for folder in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = folder.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(WORKING_PREFIX)?.split('-').next());
+        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if process.filter(is_number).is_some_and(|process| !processes.join(process).exists()) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+/// The metrics of a plan's nodes, at zero.
+pub(crate) fn job_metrics(plan: &Plan) -> Arc<JobMetrics> {
+    Arc::new(JobMetrics::new(plan.nodes.iter().map(node_metrics).collect()))
+}
+
+/// The empty state of a subtask of a keyed node.
+///
+/// # Errors
+/// When its folder can't be made, on a disk.
+pub(crate) fn new_state(plan: &Plan, seed: u64, node: &PlannedNode, subtask: SubtaskIndex) -> Result<KeyedState> {
+    let states = match &node.kind {
+        PlannedKind::Operator(operator) if node.is_keyed() => operator.function.states.as_slice(),
+        _ => &[],
+    };
+    let state = KeyedState::new(states, seed ^ u64::from(subtask.0));
+    let state = if plan.checkpointing.is_some() { state.tracked(plan.max_parallelism) } else { state };
+    if plan.state.backend == StateBackend::Memory || !node.is_keyed() {
+        return Ok(state);
+    }
+    let folder = working_folder(plan, node, subtask);
+    state.on_disk(&folder, plan.state.memory_bytes).map_err(|error| {
+        let what = format!("operator {}: its state can't be kept in {}", node.uid, folder.display());
+        Error::usage(what, error.to_string(), "set `local-dir` in [state] to a folder with room that weir may write to")
+    })
+}
+
+/// A folder of its own for the working files of a subtask's state; nobody needs them after the process.
+fn working_folder(plan: &Plan, node: &PlannedNode, subtask: SubtaskIndex) -> PathBuf {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let root = plan.state.local_dir.clone().unwrap_or_else(std::env::temp_dir);
+    if number == 0 {
+        remove_left_behind(&root);
+    }
+    root.join(format!("{WORKING_PREFIX}{}-{number}-{}-{subtask}", std::process::id(), node.uid))
 }
 
 fn node_metrics(node: &PlannedNode) -> NodeMetrics {
@@ -115,23 +247,22 @@ fn node_metrics(node: &PlannedNode) -> NodeMetrics {
     NodeMetrics { uid: node.uid.clone(), subtasks, counters: std::sync::Mutex::default() }
 }
 
-struct Builder<'a> {
-    plan: &'a Plan,
-    clock: &'a SharedClock,
-    stop: &'a watch::Receiver<bool>,
-    seed: u64,
-    metrics: &'a JobMetrics,
+struct Builder<'a, 'r> {
+    ground: &'a Ground<'a>,
     channels: Channels,
     connectors: Connectors,
     cancelled: Arc<AtomicBool>,
+    restored: &'r mut Restored,
+    reporter: UnboundedSender<Report>,
+    participants: Vec<Participant>,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     /// Opens each operator once before a sink is touched: an operator that can't start must not leave output folders behind.
     fn check_operators(&self) -> Result<()> {
-        for (number, node) in self.plan.nodes.iter().enumerate() {
+        for (number, node) in self.ground.plan().nodes.iter().enumerate() {
             if let PlannedKind::Operator(operator) = &node.kind {
-                self.operator(NodeIndex(number), node, operator, SubtaskIndex(0))?;
+                self.operator(NodeIndex(number), node, operator, SubtaskIndex(0), KeyedState::new(&[], 0))?;
             }
         }
         Ok(())
@@ -141,7 +272,7 @@ impl Builder<'_> {
         let Some((head_index, _)) = chain.split_first() else {
             return Err(bug("the plan", "has an empty chain"));
         };
-        let head_node = self.plan.node(*head_index)?;
+        let head_node = self.ground.plan().node(*head_index)?;
         let is_source = matches!(head_node.kind, PlannedKind::Source(_));
         // A source isn't a stage: it is where the task's records come from.
         let staged: Vec<NodeIndex> = chain.iter().copied().skip(usize::from(is_source)).collect();
@@ -160,25 +291,86 @@ impl Builder<'_> {
             let reader = self.connectors.readers.remove(&(head_index.0, subtask.0));
             let reader = reader.ok_or_else(|| bug(format!("source {}", head_node.uid), format!("has no reader for subtask {subtask}")))?;
             let metrics = self.subtask_metrics(*head_index, subtask)?;
-            Head::Source(SourceHead { reader: Box::new(reader), targets: source_targets, metrics, stop: self.stop.clone(), ended: false })
+            Head::Source(SourceHead {
+                reader: Box::new(reader),
+                targets: source_targets,
+                metrics,
+                stop: self.ground.shared.stop.clone(),
+                ended: false,
+            })
         } else {
             Head::Gate(self.gate(*head_index, subtask))
         };
-        let chain = Chain::new(stages, outboxes, Arc::clone(self.clock));
-        let nodes = staged.iter().map(|index| index.0).collect();
-        Ok(Task { head, chain, nodes, clock: Arc::clone(self.clock), cancelled: Arc::clone(&self.cancelled) })
+        let checkpoints = match self.ground.checkpoints {
+            None => None,
+            Some((store, owner)) => Some(self.participate(chain, subtask, is_source, store, owner)?),
+        };
+        Ok(Task {
+            head,
+            restored: self.take_in_flight(&staged, subtask),
+            chain: Chain::new(stages, outboxes, Arc::clone(self.ground.clock())),
+            nodes: staged.iter().map(|index| index.0).collect(),
+            clock: Arc::clone(self.ground.clock()),
+            cancelled: Arc::clone(&self.cancelled),
+            checkpoints,
+        })
+    }
+
+    /// Overtaken batches for the stages of a task.
+    fn take_in_flight(&mut self, staged: &[NodeIndex], subtask: SubtaskIndex) -> Vec<(Target, Batch)> {
+        let mut all = Vec::new();
+        for (stage, node) in staged.iter().enumerate() {
+            let batches = self.restored.in_flight.remove(&(node.0, subtask.0)).unwrap_or_default();
+            all.extend(batches.into_iter().map(|(input, batch)| (Target::Stage { stage, input }, batch)));
+        }
+        all
+    }
+
+    /// Connects a task with the coordinator.
+    fn participate(
+        &mut self,
+        chain: &[NodeIndex],
+        subtask: SubtaskIndex,
+        is_source: bool,
+        store: &Arc<Store>,
+        owner: OwnerEpoch,
+    ) -> Result<Checkpoints> {
+        let plan = self.ground.plan();
+        let task = TaskId(self.participants.len() as u32);
+        let (commands, commanded) = unbounded_channel();
+        let (jobs, to_write) = unbounded_channel();
+        let mut nodes = Vec::new();
+        for index in chain {
+            let node = plan.node(*index)?;
+            let files = self.restored.files.remove(&(index.0, subtask.0)).unwrap_or_default();
+            let states = match &node.kind {
+                PlannedKind::Operator(operator) => operator.function.states.clone(),
+                PlannedKind::Source(_) | PlannedKind::Sink(_) => Vec::new(),
+            };
+            // The first snapshot has nothing to build on, but after a restore.
+            let needs_full = Arc::new(AtomicBool::new(files.is_empty() || !plan.state.incremental));
+            let key_groups = if node.is_keyed() { plan.max_parallelism.range(subtask, node.parallelism) } else { 0..0 };
+            nodes.push(UploadNode { node: index.0, uid: node.uid.clone(), states, files, key_groups, needs_full });
+        }
+        let flags = nodes.iter().map(|node| Arc::clone(&node.needs_full)).collect();
+        let link = Link::new(task, commanded, self.reporter.clone(), jobs, flags);
+        let numbers = chain.iter().map(|index| index.0).collect();
+        let (store, clock, incremental) = (Arc::clone(store), Arc::clone(self.ground.clock()), plan.state.incremental);
+        let uploader = Uploader { task, subtask, nodes, store, clock, owner, incremental };
+        self.participants.push(Participant { commands, is_source, nodes: numbers, uploader, jobs: to_write });
+        Ok(Checkpoints::new(link, self.restored.checkpoint.is_some()))
     }
 
     fn subtask_metrics(&self, node: NodeIndex, subtask: SubtaskIndex) -> Result<Arc<crate::metrics::SubtaskMetrics>> {
-        let metrics = self.metrics.nodes.get(node.0).and_then(|node| node.subtasks.get(subtask.as_usize()));
+        let metrics = self.ground.shared.metrics.nodes.get(node.0).and_then(|node| node.subtasks.get(subtask.as_usize()));
         metrics.cloned().ok_or_else(|| bug("the metrics", format!("have no node {} subtask {subtask}", node.0)))
     }
 
     /// Where each output port of a node goes, with an outbox for everything that leaves the task.
     fn targets(&mut self, node: NodeIndex, subtask: SubtaskIndex, staged: &[NodeIndex], outboxes: &mut Vec<Outbox>) -> Result<Vec<Vec<Target>>> {
-        let planned = self.plan.node(node)?;
+        let planned = self.ground.plan().node(node)?;
         let mut targets = vec![Vec::new(); planned.outputs.len()];
-        for (number, edge) in self.plan.edges.iter().enumerate().filter(|(_, edge)| edge.from == node) {
+        for (number, edge) in self.ground.plan().edges.iter().enumerate().filter(|(_, edge)| edge.from == node) {
             let target = if edge.chained {
                 let stage = staged.iter().position(|index| *index == edge.to);
                 Target::Stage { stage: stage.ok_or_else(|| bug("the plan", "chains a node outside of its chain"))?, input: edge.input }
@@ -198,22 +390,29 @@ impl Builder<'_> {
         let scatter = match edge.exchange {
             Exchange::Forward => Scatter::One,
             Exchange::Rebalance => Scatter::Rebalance,
-            Exchange::Hash => Scatter::hash(self.plan.max_parallelism, self.plan.node(edge.to)?.parallelism),
+            Exchange::Hash => Scatter::hash(self.ground.plan().max_parallelism, self.ground.plan().node(edge.to)?.parallelism),
         };
         Ok(Outbox::new(scatter, senders))
     }
 
     fn gate(&mut self, node: NodeIndex, subtask: SubtaskIndex) -> InputGate {
-        let mut gate = InputGate::default();
-        for (number, edge) in self.plan.edges.iter().enumerate().filter(|(_, edge)| edge.to == node && !edge.chained) {
+        let mut channels = Vec::new();
+        for (number, edge) in self.ground.plan().edges.iter().enumerate().filter(|(_, edge)| edge.to == node && !edge.chained) {
             let receivers = self.channels.receivers.remove(&(number, subtask.0)).unwrap_or_default();
-            receivers.into_iter().for_each(|receiver| gate.add(receiver, edge.input));
+            channels.extend(receivers.into_iter().map(|receiver| (receiver, edge.input)));
         }
-        gate
+        let mode = match &self.ground.plan().checkpointing {
+            Some(settings) if settings.mode == CheckpointMode::AtLeastOnce => AlignMode::AtLeastOnce,
+            Some(settings) if settings.unaligned => AlignMode::Unaligned,
+            _ => AlignMode::Aligned,
+        };
+        let aligner = Aligner::new(channels.len(), mode);
+        InputGate::new(channels, aligner, Arc::clone(self.ground.clock()))
     }
 
     fn stage(&mut self, index: NodeIndex, subtask: SubtaskIndex, targets: Vec<Vec<Target>>) -> Result<Stage> {
-        let node = self.plan.node(index)?;
+        let plan = self.ground.plan();
+        let node = plan.node(index)?;
         let work = match &node.kind {
             PlannedKind::Source(_) => return Err(bug(format!("source {}", node.uid), "it is not at the head of its chain")),
             PlannedKind::Sink(_) => {
@@ -221,7 +420,13 @@ impl Builder<'_> {
                 Work::Sink(writer.ok_or_else(|| bug(format!("sink {}", node.uid), format!("has no writer for subtask {subtask}")))?)
             }
             PlannedKind::Operator(operator) => Work::Operator {
-                subtask: self.operator(index, node, operator, subtask)?,
+                subtask: {
+                    let state = match self.restored.states.remove(&(index.0, subtask.0)) {
+                        Some(state) => state,
+                        None => new_state(plan, self.ground.shared.options.seed, node, subtask)?,
+                    };
+                    self.operator(index, node, operator, subtask, state)?
+                },
                 inputs: operator.function.inputs.clone(),
                 dead_letter_output: (operator.on_error == OnError::DeadLetter).then_some(node.outputs.len().saturating_sub(1)),
             },
@@ -229,7 +434,14 @@ impl Builder<'_> {
         Ok(Stage { work, metrics: self.subtask_metrics(index, subtask)?, targets })
     }
 
-    fn operator(&self, index: NodeIndex, node: &PlannedNode, operator: &PlannedOperator, subtask: SubtaskIndex) -> Result<OperatorSubtask> {
+    fn operator(
+        &self,
+        index: NodeIndex,
+        node: &PlannedNode,
+        operator: &PlannedOperator,
+        subtask: SubtaskIndex,
+        state: KeyedState,
+    ) -> Result<OperatorSubtask> {
         let uid = node.uid.as_str();
         let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.clone() };
         let place = Subtask {
@@ -238,12 +450,11 @@ impl Builder<'_> {
             config: operator.config.clone(),
             index: subtask.0,
             parallelism: node.parallelism.get(),
-            max_parallelism: self.plan.max_parallelism.get(),
+            max_parallelism: self.ground.plan().max_parallelism.get(),
         };
         let ports = (0..operator.function.outputs.len()).map(|output| OutputPort { keyed: self.is_exchanged_by_key(index, output) }).collect();
         let keyed = operator.function.kind == FunctionKind::Keyed;
         debug_assert!(keyed || operator.function.inputs.iter().all(|port| port.key != Codec::None));
-        let state = KeyedState::new(if keyed { &operator.function.states } else { &[] }, self.seed ^ u64::from(subtask.0));
         let guest = (operator.guests)(place, operator.limits).map_err(|breakage| {
             // No error policy helps against a trap in `open`.
             let remedy = if let Breakage::Trap(why) = &breakage { &Breakage::Open(why.clone()) } else { &breakage };
@@ -254,6 +465,6 @@ impl Builder<'_> {
     }
 
     fn is_exchanged_by_key(&self, from: NodeIndex, output: usize) -> bool {
-        self.plan.outputs(from).any(|edge| edge.output == output && edge.exchange == Exchange::Hash)
+        self.ground.plan().outputs(from).any(|edge| edge.output == output && edge.exchange == Exchange::Hash)
     }
 }

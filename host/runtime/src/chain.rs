@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use weir_connect::sink::SinkWriter;
 use weir_model::describe::Port;
+use weir_model::id::CheckpointId;
 use weir_model::rows::{Batch, NO_TIMESTAMP};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
 use weir_plugin::{CallContext, OperatorSubtask, Outputs, Step};
+use weir_state::SnapshotScope;
 
 use crate::dead_letter::dead_letter_record;
 use crate::exchange::Outbox;
 use crate::metrics::SubtaskMetrics;
+use crate::snapshot::Part;
 
 /// Where a node's output goes.
 #[derive(Debug, Clone, Copy)]
@@ -112,13 +115,35 @@ impl Chain {
         Ok(true)
     }
 
-    /// The writers of the sinks, whose output is complete but not yet in its place.
-    pub(crate) fn into_writers(self) -> Vec<SinkWriter> {
-        let writer = |stage: Stage| match stage.work {
-            Work::Sink(writer) => Some(writer),
-            Work::Operator { .. } => None,
-        };
-        self.stages.into_iter().filter_map(writer).collect()
+    /// Freezes what each stage has, as its part of a checkpoint. `full` says of a stage, by its place, whether everything is to be written.
+    ///
+    /// # Errors
+    /// When a sink can't write.
+    pub(crate) fn freeze(&mut self, checkpoint: CheckpointId, mut full: impl FnMut(usize) -> bool) -> Result<Vec<Part>> {
+        self.stages.iter_mut().enumerate().map(|(at, stage)| stage.freeze(checkpoint, || full(at))).collect()
+    }
+
+    /// Captures some frozen rows for `parts`, which belong to the stages in order. `true`: all of them are captured.
+    pub(crate) fn capture(&mut self, parts: &mut [Part], rows_max: usize) -> bool {
+        for (stage, part) in self.stages.iter_mut().zip(parts) {
+            if let (Work::Operator { subtask, .. }, Part::Keyed(_, captured @ None)) = (&mut stage.work, part) {
+                *captured = subtask.state_mut().and_then(|state| state.capture(rows_max));
+                // One stage a slice; the last one says whether that is all.
+                if captured.is_none() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells the sinks that a checkpoint is complete.
+    pub(crate) fn completed(&mut self, checkpoint: CheckpointId) {
+        for stage in &mut self.stages {
+            if let Work::Sink(writer) = &mut stage.work {
+                writer.completed(checkpoint);
+            }
+        }
     }
 
     /// Makes what the sinks have so far visible; for when the task is about to wait.
@@ -180,10 +205,25 @@ impl Stage {
         let start_ns = clock.monotonic_ns();
         match &mut self.work {
             Work::Operator { subtask, .. } => subtask.finish(call_context(clock), outputs)?,
-            Work::Sink(writer) => writer.finish()?,
+            Work::Sink(writer) => writer.flush()?,
         }
         self.note(clock, start_ns);
         Ok(())
+    }
+
+    /// The stage's part of a checkpoint: from here on it changes only what is behind the barrier.
+    fn freeze(&mut self, checkpoint: CheckpointId, full: impl FnOnce() -> bool) -> Result<Part> {
+        match &mut self.work {
+            Work::Sink(writer) => writer.prepare(checkpoint).map(Part::Sink),
+            Work::Operator { subtask, .. } => Ok(match subtask.state_mut() {
+                None => Part::Stateless,
+                Some(state) => {
+                    let scope = if full() { SnapshotScope::Full } else { SnapshotScope::Changes };
+                    state.freeze(scope);
+                    Part::Keyed(scope, None)
+                }
+            }),
+        }
     }
 
     /// Brings the metrics up to date after a piece of work.

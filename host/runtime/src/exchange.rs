@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use weir_model::element::Element;
+use weir_model::element::{Barrier, Element};
 use weir_model::id::{Parallelism, SubtaskIndex};
 use weir_model::key_group::{KeyGroup, MaxParallelism, hash_key};
 use weir_model::rows::{Batch, BatchBuilder};
@@ -130,12 +130,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Sends everything, then the barrier to every target.
+    pub(crate) async fn barrier(&mut self, barrier: Barrier) -> Result<(), Cancelled> {
+        self.mark(&Element::Barrier(barrier)).await
+    }
+
     /// Sends everything, then the end of the stream.
     pub(crate) async fn end(&mut self) -> Result<(), Cancelled> {
+        self.mark(&Element::End).await
+    }
+
+    async fn mark(&mut self, mark: &Element) -> Result<(), Cancelled> {
         self.ready_partials(true);
         self.drain().await?;
         for target in &self.targets {
-            target.sender.send(Element::End).await.map_err(|_| Cancelled)?;
+            target.sender.send(mark.clone()).await.map_err(|_| Cancelled)?;
         }
         Ok(())
     }

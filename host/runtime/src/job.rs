@@ -1,22 +1,30 @@
-//! A job: its tasks on threads of their own, watched until the last one ends or the first one fails.
+//! A job: attempts one after another, until one ends well or the restart strategy gives up.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
+use tokio::runtime::{Builder as RuntimeBuilder, Handle, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use weir_connect::sink::SinkWriter;
+use tokio::task::JoinHandle;
+use weir_checkpoint::manifest::OwnerEpoch;
+use weir_checkpoint::restart::{RestartDecision, RestartPolicy};
+use weir_checkpoint::retain::Retained;
+use weir_checkpoint::store::{JobLock, Store};
+use weir_model::id::CheckpointId;
+use weir_model::settings::{CheckpointSettings, RestartStrategy, Retention};
 use weir_model::time::SharedClock;
 use weir_model::{Error, ErrorKind, Result};
 
-use crate::build::{Built, build};
+use crate::attempt::{Attempt, AttemptEnd, Failed};
+use crate::build::job_metrics;
 use crate::chain::bug;
+use crate::commit::Committers;
+use crate::executor::Executor;
 use crate::metrics::JobMetrics;
 use crate::plan::Plan;
-use crate::task::{Task, TaskError};
+use crate::restore::shut_down;
 
 /// What a job is started with.
 #[derive(Clone)]
@@ -27,6 +35,43 @@ pub struct JobOptions {
     pub threads: usize,
     /// Keeps chosen keys from colliding in hash tables; results don't depend on it.
     pub seed: u64,
+    /// What the first attempt starts from.
+    pub start: StartFrom,
+    /// Who claims the job's checkpoint folder: a text that no other process gives, such as host, process number and time.
+    pub claimant: String,
+}
+
+/// What the first attempt of a job with checkpoints starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The newest checkpoint in the job's folder; the beginning if there is none.
+    #[default]
+    Newest,
+    /// This one of them.
+    Checkpoint(CheckpointId),
+    /// The beginning; the checkpoints of earlier runs are deleted.
+    Fresh,
+}
+
+/// Something that a user wants to know while the job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEvent {
+    /// The job goes on from a checkpoint.
+    Restored {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// When it was complete: wall-clock time, milliseconds since the Unix epoch.
+        completed_ms: i64,
+        /// Its folder, as a user would name it.
+        location: String,
+    },
+    /// The job has failed and starts again.
+    Restarting {
+        /// Why it failed.
+        why: Error,
+        /// From the failure to the start.
+        delay_ms: u64,
+    },
 }
 
 /// Starts jobs.
@@ -35,14 +80,13 @@ pub struct Job;
 
 /// A running job. Dropping it cancels the job.
 pub struct JobHandle {
-    tasks: JoinSet<Result<Vec<SinkWriter>, TaskError>>,
-    cancelled: Arc<AtomicBool>,
+    supervisor: JoinHandle<Result<JobReport>>,
     metrics: Arc<JobMetrics>,
     stop: watch::Sender<bool>,
-    clock: SharedClock,
-    start_ns: u64,
-    /// `None` once it has been shut down.
-    runtime: Option<Runtime>,
+    events: Option<UnboundedReceiver<JobEvent>>,
+    executor: Executor,
+    /// `None` once it has been shut down, and in a runtime of the caller's.
+    control: Option<Runtime>,
 }
 
 /// How a job ended.
@@ -52,31 +96,146 @@ pub struct JobReport {
     pub elapsed_ns: u64,
     /// Whether it was told to stop before its input ended.
     pub stopped: bool,
+    /// With checkpoints and a job that was stopped: the checkpoint that the next run goes on from.
+    pub last_checkpoint: Option<CheckpointId>,
+}
+
+/// What all attempts at a job share.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) options: JobOptions,
+    pub(crate) executor: Executor,
+    pub(crate) metrics: Arc<JobMetrics>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) committers: Arc<Committers>,
+    pub(crate) store: Option<Arc<Store>>,
+    /// Keeps a second process of this machine from taking over a job that is well.
+    pub(crate) _lock: Option<JobLock>,
+    pub(crate) events: UnboundedSender<JobEvent>,
+    /// The number of the newest attempt of a job with checkpoints.
+    pub(crate) owner: AtomicU64,
 }
 
 impl Job {
-    /// Opens everything that the plan names and starts the tasks.
+    /// Opens everything that the plan names, restores the newest checkpoint if there is one, and starts the tasks.
     ///
     /// # Errors
-    /// When an input is missing, an output can't be written, or an operator can't be opened. Nothing runs then.
-    pub fn start(plan: &Plan, options: &JobOptions) -> Result<JobHandle> {
+    /// When an input is missing, an output can't be written, a checkpoint can't be restored, or an operator can't be opened. Nothing runs then.
+    pub fn start(plan: &Arc<Plan>, options: &JobOptions) -> Result<JobHandle> {
         let failed = |error: std::io::Error| Error::job("the job can't start", format!("its threads can't be made: {error}"), "free some resources");
-        let (stop, stopped) = watch::channel(false);
-        let Built { tasks, metrics, cancelled } = build(plan, &options.clock, &stopped, options.seed)?;
-        // One thread more than tasks would only sleep.
-        let threads = options.threads.min(tasks.len()).max(1);
-        let runtime = RuntimeBuilder::new_multi_thread().worker_threads(threads).thread_name("weir-data").enable_time().build().map_err(failed)?;
-        let start_ns = options.clock.monotonic_ns();
-        let mut set = JoinSet::new();
-        for task in tasks {
-            set.spawn_on(run(task, Arc::clone(&metrics)), runtime.handle());
+        let mut control = RuntimeBuilder::new_multi_thread();
+        let control = control.worker_threads(1).thread_name("weir-control").enable_all().build().map_err(failed)?;
+        let store = match &plan.checkpointing {
+            None => None,
+            Some(settings) => Some(Arc::new(Store::open(&settings.dir, &weir_checkpoint::paths::job_id(&plan.name))?)),
+        };
+        let executor = Executor::threads(control.handle().clone());
+        let started = control.block_on(async {
+            let started = Self::start_in(plan, options, executor.clone(), store).await;
+            if started.is_err() {
+                executor.close().await;
+            }
+            started
+        });
+        match started {
+            Ok(mut handle) => {
+                handle.control = Some(control);
+                Ok(handle)
+            }
+            Err(error) => {
+                control.shutdown_background();
+                Err(error)
+            }
         }
-        Ok(JobHandle { tasks: set, cancelled, metrics, stop, clock: Arc::clone(&options.clock), start_ns, runtime: Some(runtime) })
+    }
+
+    /// The same in the caller's runtime of one thread, with checkpoints in `store`: for simulations.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn simulate(plan: &Arc<Plan>, options: &JobOptions, store: Option<Arc<Store>>) -> Result<JobHandle> {
+        Self::start_in(plan, options, Executor::inline(Handle::current(), options.seed), store).await
+    }
+
+    async fn start_in(plan: &Arc<Plan>, options: &JobOptions, executor: Executor, store: Option<Arc<Store>>) -> Result<JobHandle> {
+        let (stop, stopped) = watch::channel(false);
+        let (sender, events) = unbounded_channel();
+        let shared = Shared {
+            plan: Arc::clone(plan),
+            options: options.clone(),
+            metrics: job_metrics(plan),
+            stop: stopped,
+            committers: Arc::new(Committers::of(plan)),
+            _lock: store.as_ref().map(|store| store.lock()).transpose()?,
+            store,
+            events: sender,
+            owner: AtomicU64::new(0),
+            executor: executor.clone(),
+        };
+        let metrics = Arc::clone(&shared.metrics);
+        let first = Attempt::open(&shared, options.start).await?;
+        let supervisor = executor.control().spawn(supervise(shared, first));
+        Ok(JobHandle { supervisor, metrics, stop, events: Some(events), executor, control: None })
     }
 }
 
-async fn run(task: Task, metrics: Arc<JobMetrics>) -> Result<Vec<SinkWriter>, TaskError> {
-    task.run(&metrics.nodes).await
+/// Runs attempts until one ends well or there is no point in another.
+async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
+    let clock = &shared.options.clock;
+    let start_ns = clock.monotonic_ns();
+    let mut policy = RestartPolicy::new(shared.plan.restart, shared.options.seed);
+    let mut attempt: Result<Attempt> = Ok(first);
+    loop {
+        let ended = match attempt {
+            Ok(attempt) => attempt.run(&shared).await,
+            Err(error) => Err(error.into()),
+        };
+        let Failed { error, may_restart } = match ended {
+            Ok(AttemptEnd { last_checkpoint }) => {
+                let elapsed_ns = clock.monotonic_ns().saturating_sub(start_ns);
+                return Ok(JobReport { elapsed_ns, stopped: *shared.stop.borrow(), last_checkpoint });
+            }
+            Err(failed) => failed,
+        };
+        // What the user's own doing explains, or what the job file asks for, would only fail again.
+        if !may_restart || error.kind != ErrorKind::Job || *shared.stop.borrow() || shared.plan.restart == RestartStrategy::None {
+            return Err(failed(&shared, error).await);
+        }
+        let delay_ms = match policy.on_failure(clock.monotonic_ns() / 1_000_000) {
+            RestartDecision::After { delay_ms } => delay_ms,
+            RestartDecision::GiveUp { why } => return Err(failed(&shared, Error { why: format!("{}; {why}", error.why), ..error }).await),
+        };
+        drop(shared.events.send(JobEvent::Restarting { why: error.clone(), delay_ms }));
+        let mut stop = shared.stop.clone();
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(Duration::from_millis(delay_ms)) => {}
+            _ = stop.changed() => return Err(error),
+        }
+        shared.metrics.restarts.add(1);
+        shared.metrics.reset();
+        attempt = Attempt::open(&shared, StartFrom::Newest).await;
+    }
+}
+
+/// The job has failed for good: deletes its checkpoints if the job file wants that.
+async fn failed(shared: &Shared, error: Error) -> Error {
+    let keeps = |settings: &CheckpointSettings| settings.retention != Retention::None;
+    if let (Some(store), false) = (&shared.store, shared.plan.checkpointing.as_ref().is_none_or(keeps))
+        && let Err(left) = delete_all(shared, store).await
+    {
+        tracing::warn!("{left}");
+    }
+    error
+}
+
+async fn delete_all(shared: &Shared, store: &Store) -> Result<()> {
+    let mut manifests: Vec<_> = store.survey().await?.into_iter().filter_map(|found| found.manifest.ok()).collect();
+    manifests.sort_by_key(|manifest| manifest.checkpoint);
+    let mut retained = Retained::new(1);
+    manifests.iter().for_each(|manifest| retained.found(manifest));
+    store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
+    store.delete(&retained.give_up()).await
 }
 
 impl JobHandle {
@@ -86,7 +245,13 @@ impl JobHandle {
         Arc::clone(&self.metrics)
     }
 
-    /// Tells the sources to end. What is under way goes through to the sinks, and the job ends as if its input had.
+    /// What happens to the job, from its start on; the first call has it.
+    pub fn events(&mut self) -> Option<UnboundedReceiver<JobEvent>> {
+        self.events.take()
+    }
+
+    /// Tells the job to end before its input does. Without checkpoints the sources end, and what is under way goes through to the sinks as if their
+    /// input had ended; with them a last checkpoint is taken, from which the next run goes on.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -97,64 +262,26 @@ impl JobHandle {
         self.stop.clone()
     }
 
-    /// Waits for the end of the job, and when all of it has ended well, puts the sinks' output in its place. Needs a runtime with a timer.
+    /// Waits for the end of the job.
     ///
     /// # Errors
-    /// What the first task that failed says. The others are cancelled then, and no sink's output gets its final place.
+    /// What the first task that failed says, when the job isn't started again. No output gets its final place then that no checkpoint names.
     pub async fn wait(mut self) -> Result<JobReport> {
-        let mut failure: Option<Error> = None;
-        let mut writers = Vec::new();
-        loop {
-            // A task that is inside a guest's call or a slow read can't be interrupted: after a failure, nobody waits long for it.
-            let grace = if failure.is_some() { CANCEL_GRACE } else { Duration::MAX };
-            let Ok(Some(ended)) = tokio::time::timeout(grace, self.tasks.join_next()).await else { break };
-            let error = match ended {
-                Ok(Ok(done)) => {
-                    writers.extend(done);
-                    continue;
-                }
-                Ok(Err(TaskError::Cancelled)) => continue,
-                Ok(Err(TaskError::Failed(error))) => error,
-                Err(join) if join.is_cancelled() => continue,
-                Err(join) => bug("a task of the job panicked", panic_text(join.into_panic())),
-            };
-            // An error that the user's own doing explains (a closed pipe) says less than one that the job met.
-            if failure.as_ref().is_none_or(|first| first.kind == ErrorKind::Interrupted && error.kind != ErrorKind::Interrupted) {
-                failure = Some(error);
-            }
-            self.cancel();
+        let ended = (&mut self.supervisor).await;
+        self.executor.close().await;
+        match ended {
+            Ok(ended) => ended,
+            Err(join) if join.is_panic() => Err(bug("the job's supervisor", crate::attempt::panic_text(join.into_panic()))),
+            Err(_) => Err(shut_down()),
         }
-        let elapsed_ns = self.clock.monotonic_ns().saturating_sub(self.start_ns);
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        writers.iter_mut().try_for_each(SinkWriter::commit)?;
-        Ok(JobReport { elapsed_ns, stopped: *self.stop.borrow() })
-    }
-
-    fn cancel(&mut self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-        self.tasks.abort_all();
     }
 }
-
-/// How long the other tasks may take to notice that one has failed.
-const CANCEL_GRACE: Duration = Duration::from_secs(1);
 
 impl Drop for JobHandle {
     fn drop(&mut self) {
-        self.cancel();
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        self.supervisor.abort();
+        if let Some(control) = self.control.take() {
+            control.shutdown_background();
         }
     }
-}
-
-fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
-    let payload = AssertUnwindSafe(payload);
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "without a message".to_owned())
 }

@@ -55,6 +55,15 @@ pub struct SubtaskMetrics {
     pub keys: Counter,
 }
 
+impl SubtaskMetrics {
+    fn reset(&self) {
+        let Self { records_in, bytes_in, records_out, bytes_out, busy_ns, idle_ns, back_pressured_ns, .. } = self;
+        let Self { skipped, dead_letters, broken_instances, keys, .. } = self;
+        let all = [records_in, bytes_in, records_out, bytes_out, busy_ns, idle_ns, back_pressured_ns, skipped, dead_letters, broken_instances, keys];
+        all.into_iter().for_each(|counter| counter.set(0));
+    }
+}
+
 /// The metrics of one node.
 #[derive(Debug)]
 pub struct NodeMetrics {
@@ -78,6 +87,39 @@ impl NodeMetrics {
 pub struct JobMetrics {
     /// By node.
     pub nodes: Vec<NodeMetrics>,
+    /// See [`Self::bytes_total`].
+    bytes_total: Counter,
+    /// Restarts after a failure (`numRestarts`).
+    pub restarts: Counter,
+    /// Complete checkpoints since the job was started (`numberOfCompletedCheckpoints`).
+    pub completed_checkpoints: Counter,
+    /// Failed checkpoints since the job was started (`numberOfFailedCheckpoints`).
+    pub failed_checkpoints: Counter,
+}
+
+impl JobMetrics {
+    /// All figures at zero.
+    #[must_use]
+    pub fn new(nodes: Vec<NodeMetrics>) -> Self {
+        let none = Counter::default;
+        Self { nodes, bytes_total: none(), restarts: none(), completed_checkpoints: none(), failed_checkpoints: none() }
+    }
+
     /// Bytes that the sources will read, if that is known.
-    pub bytes_total: Option<u64>,
+    #[must_use]
+    pub fn bytes_total(&self) -> Option<u64> {
+        self.bytes_total.get().checked_sub(1)
+    }
+
+    pub(crate) fn set_bytes_total(&self, bytes: Option<u64>) {
+        self.bytes_total.set(bytes.map_or(0, |bytes| bytes.saturating_add(1)));
+    }
+
+    /// Sets what the tasks count back to zero: they start again.
+    pub(crate) fn reset(&self) {
+        for node in &self.nodes {
+            node.subtasks.iter().for_each(|subtask| subtask.reset());
+            node.counters.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        }
+    }
 }

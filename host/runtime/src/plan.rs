@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use weir_checkpoint::manifest::{OperatorKind, OperatorSnapshot, SubtaskSnapshot};
 use weir_connect::sink::SinkConfig;
 use weir_connect::source::SourceConfig;
 use weir_model::describe::{FunctionDescription, FunctionKind, Port};
 use weir_model::graph::{NodeIndex, OnError};
 use weir_model::id::{OperatorUid, Parallelism};
 use weir_model::key_group::MaxParallelism;
+use weir_model::settings::{CheckpointSettings, RestartStrategy, StateSettings};
 use weir_model::{Error, Result};
 use weir_plugin::{Breakage, Guest, InstanceLimits, Plugin, Subtask};
 
@@ -22,6 +24,12 @@ pub struct Plan {
     pub name: String,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
+    /// How checkpoints are taken; `None`: they are not.
+    pub checkpointing: Option<CheckpointSettings>,
+    /// How keyed state is kept.
+    pub state: StateSettings,
+    /// What happens when the job fails.
+    pub restart: RestartStrategy,
     /// The nodes, inputs before consumers.
     pub nodes: Vec<PlannedNode>,
     /// The connections, by consumer and input.
@@ -153,6 +161,21 @@ impl Plan {
                 "give each input a sink of its own",
             )),
         }
+    }
+
+    /// What a checkpoint says of a node, given what its subtasks contributed.
+    pub(crate) fn operator_snapshot(&self, node: &PlannedNode, subtasks: Vec<SubtaskSnapshot>) -> OperatorSnapshot {
+        let (kind, function, plugin_digest, states) = match &node.kind {
+            PlannedKind::Source(_) => (OperatorKind::Source, "source".to_owned(), None, Vec::new()),
+            PlannedKind::Sink(_) => (OperatorKind::Sink, "sink".to_owned(), None, Vec::new()),
+            PlannedKind::Operator(operator) => {
+                let digest = self.plugins.get(&operator.plugin).map(|plugin| plugin.digest());
+                (OperatorKind::Operator, operator.function.name.clone(), digest, operator.function.states.clone())
+            }
+        };
+        let contract = if kind == OperatorKind::Operator { weir_plugin::load::CONTRACT.to_owned() } else { String::new() };
+        let (uid, parallelism) = (node.uid.clone(), node.parallelism.get());
+        OperatorSnapshot { uid, kind, function, plugin_digest, contract, parallelism, states, subtasks }
     }
 
     /// The connections that end at `node`, in order of its inputs.

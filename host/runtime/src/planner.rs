@@ -30,7 +30,17 @@ impl Plan {
         check_connected(&graph, &nodes, &edges)?;
         mark_chained(&nodes, &mut edges);
         let chains = chains(nodes.len(), &edges);
-        let plan = Self { name: graph.name, max_parallelism: graph.max_parallelism, nodes, edges, chains, plugins: plugins.into_plugins() };
+        let plan = Self {
+            name: graph.name,
+            max_parallelism: graph.max_parallelism,
+            checkpointing: graph.checkpointing,
+            state: graph.state,
+            restart: graph.restart,
+            nodes,
+            edges,
+            chains,
+            plugins: plugins.into_plugins(),
+        };
         plan.check_connectors(&graph.file, &graph.nodes)?;
         Ok(plan)
     }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::disk::DiskError;
+
 /// The length of an item that is missing from a column.
 pub const MISSING: u32 = u32::MAX;
 
@@ -126,6 +128,30 @@ pub enum StateError {
         /// How many there can be.
         entries_max: usize,
     },
+    /// The disk of state that is larger than memory failed: the state can't be used any more, and is to be restored from a checkpoint.
+    #[error("{what}; {remedy}")]
+    Disk {
+        /// What happened, and where.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+}
+
+impl From<DiskError> for StateError {
+    fn from(error: DiskError) -> Self {
+        let remedy = match &error {
+            DiskError::Full { .. } => {
+                "make room on that disk or set another folder for the state, and run the job again: it goes on from its checkpoint"
+            }
+            DiskError::NotEmpty { .. } => "set another folder for the state",
+            DiskError::KeyTooLong { .. } | DiskError::ValueTooLong { .. } => "keep the state in memory, or change the function to use shorter ones",
+            DiskError::Io { .. } | DiskError::Damaged { .. } | DiskError::OutOfOrder => {
+                "check that disk and run the job again: it goes on from its checkpoint"
+            }
+        };
+        Self::Disk { what: error.to_string(), remedy }
+    }
 }
 
 fn kind_word(is_value: bool) -> &'static str {

@@ -7,6 +7,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
+use crate::huge_pages::prefer_huge_pages;
 use crate::prefetch::prefetch;
 
 /// The number of an entry in [`crate::KeyedState`].
@@ -82,7 +83,9 @@ impl KeyIndex {
         if needed <= self.slots.len() {
             return;
         }
-        let old = std::mem::replace(&mut self.slots, vec![0; needed.next_power_of_two()]);
+        let mut larger = vec![0; needed.next_power_of_two()];
+        prefer_huge_pages(&mut larger);
+        let old = std::mem::replace(&mut self.slots, larger);
         let mask = self.mask();
         // The tag is enough to place a word again: it holds the bits that `start` is taken from.
         for word in old.into_iter().filter(|word| *word != 0) {

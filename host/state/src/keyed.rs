@@ -1,49 +1,33 @@
 //! Keyed state in memory: one entry a key, found once a batch and then addressed by its slot.
 
-use weir_model::describe::{StateDescriptor, StateKind};
+use weir_model::describe::StateDescriptor;
 use weir_model::rows::Batch;
 
+use crate::backing::Backing;
+use crate::cells::{Cells, Entry, FREED, Place};
 use crate::column::{LENGTH_BYTES, MISSING, StateError};
+use crate::expiry::Expiry;
 use crate::index::{EntryId, KeyIndex, Probe};
-use crate::prefetch::prefetch;
+use crate::load::Waiting;
 use crate::small_bytes::SmallBytes;
-use crate::sub_keys::SubKeys;
-
-/// A key and the value of the function's first value state: 64 bytes, so that counting a word touches one cache line.
-#[derive(Debug)]
-#[repr(C, align(64))]
-struct Entry {
-    hash: u64,
-    key: SmallBytes,
-    /// Its slot in the batch at hand; true only if the table says the same of that slot.
-    slot: u32,
-    first: Option<SmallBytes>,
-}
-
-/// Where a state's data lies, by the state's number.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In the entry itself.
-    First,
-    /// In a column of its own.
-    Column(usize),
-    /// Among the maps and lists.
-    SubKeys(usize),
-}
+use crate::snapshot::Sweep;
+use crate::tracker::Tracker;
 
 /// The state of all keys of one subtask.
 #[derive(Debug)]
 pub struct KeyedState {
-    places: Vec<Place>,
-    index: KeyIndex,
-    entries: Vec<Entry>,
-    free: Vec<EntryId>,
-    columns: Vec<Vec<Option<SmallBytes>>>,
-    sub_keys: Vec<SubKeys>,
-    /// See [`Self::large_value_bytes`].
-    large_value_bytes: usize,
+    pub(crate) index: KeyIndex,
+    pub(crate) cells: Cells,
+    pub(crate) free: Vec<EntryId>,
+    pub(crate) expiry: Expiry,
+    /// For a job with checkpoints.
+    pub(crate) tracker: Option<Box<Tracker>>,
+    pub(crate) sweep: Sweep,
+    pub(crate) waiting: Waiting,
+    /// For state that is larger than memory.
+    pub(crate) backing: Option<Box<Backing>>,
     /// [`ENTRIES_MAX`], but in tests.
-    entries_max: usize,
+    pub(crate) entries_max: usize,
 }
 
 /// The distinct keys of one batch, numbered in order of appearance.
@@ -77,7 +61,7 @@ impl KeyTable {
 }
 
 /// How many keys are looked up side by side: enough to hide a cache miss, few enough for the processor's miss buffers.
-const WINDOW: usize = 64;
+pub(crate) const WINDOW: usize = 64;
 
 /// How many entries there can be: the index has 32 bits for an entry's number plus one.
 const ENTRIES_MAX: usize = u32::MAX as usize - 1;
@@ -86,33 +70,28 @@ impl KeyedState {
     /// Empty state for a function with these states. `seed` keeps chosen keys from colliding in the table; results don't depend on it.
     #[must_use]
     pub fn new(descriptors: &[StateDescriptor], seed: u64) -> Self {
-        let (mut values, mut sub_keys) = (0, 0);
-        let mut place = |kind| {
-            let (place, count) = match kind {
-                StateKind::Value if values == 0 => (Place::First, &mut values),
-                StateKind::Value => (Place::Column(values - 1), &mut values),
-                StateKind::List | StateKind::Map => (Place::SubKeys(sub_keys), &mut sub_keys),
-            };
-            *count += 1;
-            place
-        };
-        let places: Vec<_> = descriptors.iter().map(|descriptor| place(descriptor.kind)).collect();
         Self {
-            places,
             index: KeyIndex::new(seed),
-            entries: Vec::new(),
+            cells: Cells::new(descriptors),
             free: Vec::new(),
-            columns: std::iter::repeat_with(Vec::new).take(usize::saturating_sub(values, 1)).collect(),
-            sub_keys: std::iter::repeat_with(SubKeys::default).take(sub_keys).collect(),
-            large_value_bytes: 0,
+            expiry: Expiry::new(descriptors),
+            tracker: None,
+            sweep: Sweep::default(),
+            waiting: Waiting::default(),
+            backing: None,
             entries_max: ENTRIES_MAX,
         }
+    }
+
+    /// Sets the time of the reads and writes that follow, in milliseconds since 1970: what expires by it is no longer seen.
+    pub fn set_time(&mut self, now_ms: i64) {
+        self.expiry.set_time(now_ms);
     }
 
     /// The number of keys that have any state.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.cells.entries.len() - self.free.len() + self.backing.as_ref().map_or(0, |backing| backing.away())
     }
 
     /// Whether no key has any state.
@@ -126,24 +105,30 @@ impl KeyedState {
     /// A key that is new gets an entry at once; [`crate::Staged::apply`] or [`Self::discard`] takes it away again if nothing was put.
     ///
     /// # Errors
-    /// [`StateError::Full`] when there are more new keys than entries left. Then nothing is numbered and no key is new.
+    /// [`StateError::Full`] when there are more new keys than entries left, [`StateError::Disk`] when the disk fails. Then nothing is numbered and
+    /// no key is new.
     pub fn number(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) -> Result<(), StateError> {
-        let numbered = self.number_rows(batch, table, slots);
-        if numbered.is_none() {
+        slots.clear();
+        table.entries.clear();
+        table.created.clear();
+        self.make_room()?;
+        let full = StateError::Full { entries_max: self.entries_max };
+        let numbered = self.number_rows(batch, table, slots).ok_or(full).and_then(|()| self.bring(&table.created));
+        if let Some(backing) = &mut self.backing {
+            backing.used(&table.entries);
+        }
+        if numbered.is_err() {
             self.discard(table);
             slots.clear();
             table.entries.clear();
             table.created.clear();
         }
-        numbered.ok_or(StateError::Full { entries_max: self.entries_max })
+        numbered
     }
 
     /// [`Self::number`]; `None` when there is no entry left for a key.
     fn number_rows(&mut self, batch: &Batch, table: &mut KeyTable, slots: &mut Vec<u32>) -> Option<()> {
         debug_assert_eq!(batch.hashes().len(), batch.len(), "a keyed operator's input was hashed by the exchange");
-        slots.clear();
-        table.entries.clear();
-        table.created.clear();
         slots.reserve(batch.len());
         self.index.reserve(batch.len());
         let mut rows = batch.iter();
@@ -159,17 +144,23 @@ impl KeyedState {
                 }
                 for (candidate, probe) in candidates.iter_mut().zip(&probes).take(hashes.len()) {
                     *candidate = self.index.candidate(*probe);
-                    if let Some(entry) = candidate.and_then(|id: EntryId| self.entries.get(id.as_usize())) {
-                        prefetch(entry);
+                    if let Some(id) = candidate {
+                        self.cells.prefetch(*id);
                     }
                 }
             }
             for ((candidate, hash), row) in candidates.iter().zip(hashes).zip(&mut rows) {
                 let key = row.key.unwrap_or_default();
-                let is_it = |id: &EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == *hash && *entry.key == *key);
+                let is_it = |id: &EntryId| self.cells.entry(*id).is_some_and(|entry| entry.is(*hash, key));
                 let id = match candidate.filter(is_it) {
                     Some(id) => id,
-                    None => self.find_or_create(*hash, key, table)?,
+                    None => {
+                        let (id, is_new) = self.find_or_create(*hash, key)?;
+                        if is_new {
+                            table.created.push(id);
+                        }
+                        id
+                    }
                 };
                 let slot = self.slot_of(id, table);
                 slots.push(slot);
@@ -181,7 +172,7 @@ impl KeyedState {
     /// The slot of an entry in the batch at hand, a new one if it has none yet.
     #[inline]
     fn slot_of(&mut self, id: EntryId, table: &mut KeyTable) -> u32 {
-        let Some(entry) = self.entries.get_mut(id.as_usize()) else { return 0 };
+        let Some(entry) = self.cells.entries.get_mut(id.as_usize()) else { return 0 };
         // A sparse set (Briggs and Torczon 1993): an old slot number is recognised because the table has another entry there.
         if table.entries.get(entry.slot as usize) != Some(&id) {
             entry.slot = table.entries.len() as u32;
@@ -190,42 +181,45 @@ impl KeyedState {
         entry.slot
     }
 
-    /// The entry of a key, a new one if it has none; `None` when there is no entry left.
+    /// The entry of a key, if it has one.
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<EntryId> {
+        let is_it = |id| self.cells.entry(id).is_some_and(|entry: &Entry| entry.is(hash, key));
+        self.index.find(self.index.probe(hash, key), is_it).entry
+    }
+
+    /// The entry of a key, a new one if it has none, and whether it is new; `None` when there is no entry left.
     // Never inlined: in the loop of `number_rows` it would cost every known key a few percent.
     #[inline(never)]
-    fn find_or_create(&mut self, hash: u64, key: &[u8], table: &mut KeyTable) -> Option<EntryId> {
+    pub(crate) fn find_or_create(&mut self, hash: u64, key: &[u8]) -> Option<(EntryId, bool)> {
         // Computed here, not taken from the first pass: a key before this one may have changed how keys are placed.
         let probe = self.index.probe(hash, key);
-        let is_it = |id: EntryId| self.entries.get(id.as_usize()).is_some_and(|entry| entry.hash == hash && *entry.key == *key);
-        let search = self.index.find(probe, is_it);
+        let search = self.index.find(probe, |id| self.cells.entry(id).is_some_and(|entry| entry.is(hash, key)));
         if search.crowded {
-            let live = self.entries.iter().enumerate().filter(|(_, entry)| entry.slot != FREED);
+            let live = self.cells.entries.iter().enumerate().filter(|(_, entry)| !entry.is_free());
             self.index.place_by_key(live.map(|(at, entry)| (EntryId(at as u32), &*entry.key)));
         }
-        if search.entry.is_some() {
-            return search.entry;
+        if let Some(id) = search.entry {
+            return Some((id, false));
         }
-        if self.free.is_empty() && self.entries.len() >= self.entries_max {
+        if self.free.is_empty() && self.cells.entries.len() >= self.entries_max {
             return None;
         }
-        let entry = Entry { hash, key: key.into(), slot: u32::MAX, first: None };
+        let entry = Entry::new(hash, key);
+        self.cells.large_key_bytes += entry.key.heap_bytes();
         let free = self.free.pop();
-        let id = match free.and_then(|id| self.entries.get_mut(id.as_usize()).map(|slot| (id, slot))) {
+        let id = match free.and_then(|id| self.cells.entries.get_mut(id.as_usize()).map(|slot| (id, slot))) {
             Some((id, slot)) => {
                 *slot = entry;
                 id
             }
-            None => {
-                let id = EntryId(self.entries.len() as u32);
-                self.entries.push(entry);
-                self.columns.iter_mut().for_each(|column| column.push(None));
-                id
-            }
+            None => self.cells.push(entry),
         };
         let probe = if search.crowded { self.index.probe(hash, key) } else { probe };
         self.index.insert(probe, id);
-        table.created.push(id);
-        Some(id)
+        if let Some(tracker) = &mut self.tracker {
+            tracker.created(id);
+        }
+        Some((id, true))
     }
 
     /// Appends the current value of value state `state` for each slot of `table`: its length ([`crate::MISSING`]: none) and its bytes.
@@ -239,12 +233,12 @@ impl KeyedState {
                 data.extend_from_slice(value);
             }
         };
-        match self.places.get(state) {
-            Some(Place::First) => table.entries.iter().for_each(|id| push(self.entries.get(id.as_usize()).and_then(|entry| entry.first.as_ref()))),
-            Some(Place::Column(column)) => {
-                let column = self.columns.get(*column);
-                table.entries.iter().for_each(|id| push(column.and_then(|column| column.get(id.as_usize())?.as_ref())));
-            }
+        let live_from_s = self.expiry.live_from_s(state);
+        let value = |place, id: &EntryId| self.cells.value(place, *id, live_from_s).map(|(value, _)| value);
+        // A loop for each place, so that none asks again for every key.
+        match self.cells.place(state) {
+            Some(place @ Place::First) => table.entries.iter().for_each(|id| push(value(place, id))),
+            Some(place @ Place::Column(_)) => table.entries.iter().for_each(|id| push(value(place, id))),
             Some(Place::SubKeys(_)) | None => {}
         }
     }
@@ -255,37 +249,64 @@ impl KeyedState {
     /// [`Self::values_bytes`] need not be asked.
     #[must_use]
     pub fn large_value_bytes(&self) -> usize {
-        self.large_value_bytes
+        self.cells.large_value_bytes
     }
 
     /// The bytes that [`Self::values`] would append for the keys of `table`, all value states together: four for each length, and the
     /// data. Visits each key, but copies nothing.
     #[must_use]
     pub fn values_bytes(&self, table: &KeyTable) -> usize {
-        let length = |value: Option<&SmallBytes>| LENGTH_BYTES + value.map_or(0, |value| value.len());
-        let bytes_of = |place: &Place| match place {
-            Place::First => table.entries.iter().map(|id| length(self.entries.get(id.as_usize()).and_then(|entry| entry.first.as_ref()))).sum(),
-            Place::Column(column) => {
-                let column = self.columns.get(*column);
-                table.entries.iter().map(|id| length(column.and_then(|column| column.get(id.as_usize())?.as_ref()))).sum()
+        let length = |value: Option<(&SmallBytes, u32)>| LENGTH_BYTES + value.map_or(0, |(value, _)| value.len());
+        let bytes_of = |(state, place)| -> usize {
+            let live_from_s = self.expiry.live_from_s(state);
+            match place {
+                Place::SubKeys(_) => 0,
+                place => table.entries.iter().map(|id| length(self.cells.value(place, *id, live_from_s))).sum(),
             }
-            Place::SubKeys(_) => 0,
         };
-        self.places.iter().map(bytes_of).sum()
+        self.cells.places().map(bytes_of).sum()
+    }
+
+    /// Tells the disk that something under an entry's key changes.
+    #[inline]
+    pub(crate) fn changed(&mut self, id: EntryId) {
+        if let Some(backing) = &mut self.backing {
+            backing.changed(id);
+        }
     }
 
     /// Sets or deletes the value of an entry in a value state; nothing happens for other kinds of state.
-    pub(crate) fn set_value(&mut self, state: u32, id: EntryId, value: Option<&[u8]>) {
-        let cell = match self.places.get(state as usize) {
-            Some(Place::First) => self.entries.get_mut(id.as_usize()).map(|entry| &mut entry.first),
-            Some(Place::Column(column)) => self.columns.get_mut(*column).and_then(|column| column.get_mut(id.as_usize())),
-            Some(Place::SubKeys(_)) | None => None,
-        };
-        let Some(cell) = cell else { return };
-        let heap_bytes = |cell: &Option<SmallBytes>| cell.as_ref().map_or(0, SmallBytes::heap_bytes);
-        self.large_value_bytes -= heap_bytes(cell);
-        *cell = value.map(Into::into);
-        self.large_value_bytes += heap_bytes(cell);
+    #[inline]
+    pub(crate) fn set_value(&mut self, state: usize, id: EntryId, value: Option<&[u8]>) {
+        self.changed(id);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.before_write(&self.cells, id);
+        }
+        self.cells.set_value(state, id, value, self.expiry.write_s);
+    }
+
+    /// Puts or deletes what is under a sub-key of a map or list state; nothing happens for other kinds of state.
+    pub(crate) fn put_sub(&mut self, state: usize, id: EntryId, sub_key: &[u8], value: Option<&[u8]>) {
+        self.changed(id);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.before_write(&self.cells, id);
+            tracker.sub_key_changed(state, id, sub_key);
+        }
+        if let Some(sub_keys) = self.cells.sub_keys_mut(state) {
+            sub_keys.put(id, sub_key, value, self.expiry.write_s);
+        }
+    }
+
+    /// Deletes all sub-keys of an entry in a map or list state; nothing happens for other kinds of state.
+    pub(crate) fn clear_sub(&mut self, state: usize, id: EntryId) {
+        self.changed(id);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.before_write(&self.cells, id);
+            tracker.sub_keys_cleared(state, id);
+        }
+        if let Some(sub_keys) = self.cells.sub_keys_mut(state) {
+            sub_keys.clear(id);
+        }
     }
 
     /// Forgets the keys that [`Self::number`] met for the first time, because the call that would have used them failed.
@@ -296,46 +317,51 @@ impl KeyedState {
     /// Forgets those of `ids` that have no state.
     pub(crate) fn remove_vacant(&mut self, ids: impl Iterator<Item = EntryId>) {
         for id in ids {
-            let at = id.as_usize();
-            let vacant = self.entries.get(at).is_some_and(|entry| entry.first.is_none())
-                && self.columns.iter().all(|column| column.get(at).is_none_or(Option::is_none))
-                && self.sub_keys.iter().all(|sub_keys| sub_keys.is_empty(id));
-            // A freed entry is vacant too; its slot number tells it apart, so that no entry is freed twice.
-            let Some(entry) = self.entries.get_mut(at).filter(|entry| vacant && entry.slot != FREED) else { continue };
-            let probe = self.index.probe(entry.hash, &entry.key);
-            entry.slot = FREED;
-            entry.key = SmallBytes::from(&[][..]);
-            self.index.remove(probe, id);
-            self.free.push(id);
+            // A freed entry is vacant too, and must not be freed twice.
+            let Some(entry) = self.cells.entry(id).filter(|entry| !entry.is_free() && self.cells.is_vacant(id)) else { continue };
+            if let Some(tracker) = &mut self.tracker {
+                tracker.removed(&self.cells, id, entry.hash, &entry.key);
+            }
+            self.free_entry(id);
         }
+    }
+
+    /// Takes a key without any state out of the table.
+    pub(crate) fn free_entry(&mut self, id: EntryId) {
+        let Some(entry) = self.cells.entries.get_mut(id.as_usize()) else { return };
+        let probe = self.index.probe(entry.hash, &entry.key);
+        if let Some(backing) = &mut self.backing {
+            backing.freed(id, entry.hash, &entry.key);
+        }
+        self.cells.large_key_bytes -= entry.key.heap_bytes();
+        entry.slot = FREED;
+        entry.key = SmallBytes::from(&[][..]);
+        self.index.remove(probe, id);
+        self.free.push(id);
     }
 
     /// The kind of data that state `state` holds.
-    pub(crate) fn is_value(&self, state: u32) -> Option<bool> {
-        self.places.get(state as usize).map(|place| !matches!(place, Place::SubKeys(_)))
+    pub(crate) fn is_value(&self, state: usize) -> Option<bool> {
+        self.cells.place(state).map(|place| !matches!(place, Place::SubKeys(_)))
     }
 
     pub(crate) fn state_count(&self) -> usize {
-        self.places.len()
+        self.cells.state_count()
     }
 
-    pub(crate) fn sub_keys_mut(&mut self, state: u32) -> Option<&mut SubKeys> {
-        match self.places.get(state as usize) {
-            Some(Place::SubKeys(place)) => self.sub_keys.get_mut(*place),
-            _ => None,
-        }
+    /// What is under a sub-key of a map or list state.
+    pub(crate) fn sub_value(&self, state: usize, id: EntryId, sub_key: &[u8]) -> Option<&[u8]> {
+        let cell = self.cells.sub_keys(state)?.get(id, sub_key)?;
+        (cell.written_s >= self.expiry.live_from_s(state)).then_some(&cell.value)
     }
 
-    pub(crate) fn sub_keys(&self, state: u32) -> Option<&SubKeys> {
-        match self.places.get(state as usize) {
-            Some(Place::SubKeys(place)) => self.sub_keys.get(*place),
-            _ => None,
-        }
+    /// What is under the sub-keys behind `after` of a map or list state, in order.
+    pub(crate) fn sub_range<'a>(&'a self, state: usize, id: EntryId, after: Option<&[u8]>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let live_from_s = self.expiry.live_from_s(state);
+        let cells = self.cells.sub_keys(state).map(|sub_keys| sub_keys.range(id, after)).into_iter().flatten();
+        cells.filter(move |(_, cell)| cell.written_s >= live_from_s).map(|(sub_key, cell)| (sub_key, &*cell.value))
     }
 }
-
-/// The slot number of an entry on the free list.
-const FREED: u32 = u32::MAX - 1;
 
 #[cfg(test)]
 mod tests;

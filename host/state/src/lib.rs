@@ -6,11 +6,28 @@
 mod column;
 mod small_bytes;
 mod prefetch;
+mod huge_pages;
+mod varint;
+mod bitmap;
 mod index;
+mod expiry;
+mod row;
 mod sub_keys;
+mod cells;
+mod disk;
+mod backing;
+mod captured;
+mod tracker;
 mod keyed;
 mod staged;
+mod snapshot;
+mod load;
+mod file;
 
+pub use captured::Captured;
 pub use column::{Column, MISSING, OwnedColumn, StateError};
+pub use disk::DiskError;
+pub use file::{FileError, Incompatible, RestoreError, StateFile, StateFileIndex, StateFileInfo, match_states};
 pub use keyed::{KeyTable, KeyedState};
+pub use row::{SnapshotScope, StateRow};
 pub use staged::{Page, Scope, Staged};

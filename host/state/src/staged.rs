@@ -65,19 +65,20 @@ impl Staged {
         for put in self.puts {
             for (slot, value) in put.slots.iter().zip(put.values.iter()) {
                 let Some(id) = table.entry(*slot) else { continue };
-                state.set_value(put.state, id, value);
+                state.set_value(put.state as usize, id, value);
                 if value.is_none() {
                     touched.push(id);
                 }
             }
         }
         for ((number, slot), changes) in self.subs {
-            let (Some(id), Some(sub_keys)) = (table.entry(slot), state.sub_keys_mut(number)) else { continue };
+            let Some(id) = table.entry(slot) else { continue };
+            let number = number as usize;
             if changes.cleared {
-                sub_keys.clear(id);
+                state.clear_sub(number, id);
             }
             for (sub_key, value) in &changes.puts {
-                sub_keys.put(id, sub_key, value.as_deref());
+                state.put_sub(number, id, sub_key, value.as_deref());
             }
             touched.push(id);
         }
@@ -145,7 +146,7 @@ impl Staged {
         for (slot, sub_key) in slots.iter().zip(sub_keys.iter()) {
             let (entry, sub_key) = (scope.entry(*slot)?, sub_key.unwrap_or_default());
             let changes = self.subs.get(&(number, *slot));
-            let stored = || scope.state.sub_keys(number).and_then(|sub_keys| sub_keys.get(entry, sub_key));
+            let stored = || scope.state.sub_value(number as usize, entry, sub_key);
             let item = match changes.and_then(|changes| changes.puts.get(sub_key)) {
                 Some(staged) => staged.as_deref(),
                 None if changes.is_some_and(|changes| changes.cleared) => None,
@@ -168,7 +169,7 @@ impl Staged {
         let entry = scope.entry(slot)?;
         let changes = self.subs.get(&(number, slot));
         let cleared = changes.is_some_and(|changes| changes.cleared);
-        let stored = scope.state.sub_keys(number).filter(|_| !cleared).into_iter().flat_map(|sub_keys| sub_keys.range(entry, after));
+        let stored = (!cleared).then(|| scope.state.sub_range(number as usize, entry, after)).into_iter().flatten();
         let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let staged = changes.into_iter().flat_map(|changes| changes.puts.range::<[u8], _>(behind));
         let staged = staged.map(|(sub_key, value)| (sub_key.as_ref(), value.as_deref()));
@@ -220,7 +221,7 @@ where
 }
 
 fn check_kind(state: &KeyedState, number: u32, value: bool) -> Result<(), StateError> {
-    match state.is_value(number) {
+    match state.is_value(number as usize) {
         None => Err(StateError::UnknownState { state: number, states: state.state_count() }),
         Some(is_value) if is_value != value => Err(StateError::WrongKind { state: number, is_value }),
         Some(_) => Ok(()),

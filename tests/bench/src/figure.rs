@@ -1,6 +1,12 @@
 //! Figures: medians with their spread, and one line each against a goal.
 
+use std::fs::File;
+use std::io::Write;
+
 use serde_json::{Value, json};
+
+use crate::arguments::Arguments;
+use crate::usage::print;
 
 /// Minimum, median and maximum of some runs.
 #[derive(Debug, Clone, Copy)]
@@ -25,30 +31,75 @@ impl Spread {
     }
 }
 
-/// A measured figure and what it should at most be.
+/// What a figure should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Goal {
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
+    /// Nothing is asked of it: it is told beside others.
+    Nothing,
+}
+
+/// A measured figure.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
     pub(crate) name: String,
+    /// What is held against the goal.
+    pub(crate) value: f64,
     pub(crate) spread: Spread,
     pub(crate) unit: &'static str,
-    pub(crate) at_most: f64,
+    pub(crate) goal: Goal,
 }
 
 impl Figure {
-    pub(crate) fn is_met(&self) -> bool {
-        self.spread.median <= self.at_most
+    /// The median of some runs.
+    pub(crate) fn median(name: String, spread: Spread, unit: &'static str, goal: Goal) -> Self {
+        Self { name, value: spread.median, spread, unit, goal }
     }
 
-    /// `figure NAME VALUE UNIT goal OP LIMIT met|short`.
+    /// The goal's operator and limit, and whether it is met.
+    fn verdict(&self) -> Option<(&'static str, f64, bool)> {
+        match self.goal {
+            Goal::AtMost(limit) => Some(("<=", limit, self.value <= limit)),
+            Goal::AtLeast(limit) => Some((">=", limit, self.value >= limit)),
+            Goal::Nothing => None,
+        }
+    }
+
+    /// `figure NAME VALUE UNIT goal OP LIMIT met|short`, without a goal up to the unit.
     pub(crate) fn line(&self) -> String {
-        let verdict = if self.is_met() { "met" } else { "short" };
-        format!("figure {} {:.3} {} goal <= {} {verdict}", self.name, self.spread.median, self.unit, self.at_most)
+        let Self { name, value, unit, .. } = self;
+        match self.verdict() {
+            Some((op, limit, met)) => format!("figure {name} {value:.3} {unit} goal {op} {limit} {}", if met { "met" } else { "short" }),
+            None => format!("figure {name} {value:.3} {unit}"),
+        }
     }
 
     pub(crate) fn json(&self) -> Value {
-        json!({ "name": self.name, "value": self.spread.median, "spread": self.spread.json(), "unit": self.unit,
-                "goal": { "op": "<=", "limit": self.at_most }, "met": self.is_met() })
+        let mut json = json!({ "name": self.name, "value": self.value, "spread": self.spread.json(), "unit": self.unit });
+        if let (Some((op, limit, met)), Some(map)) = (self.verdict(), json.as_object_mut()) {
+            map.insert("goal".to_owned(), json!({ "op": op, "limit": limit }));
+            map.insert("met".to_owned(), json!(met));
+        }
+        json
     }
+}
+
+/// Ends a benchmark: its document goes to the record and, if asked for, to the screen; else one line a figure.
+pub(crate) fn conclude(arguments: &Arguments, document: &Value, figures: &[Figure]) -> Result<(), String> {
+    if let Some(path) = &arguments.record {
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        let mut file = File::options().create(true).append(true).open(path).map_err(failed)?;
+        writeln!(file, "{document}").map_err(failed)?;
+    }
+    if arguments.json {
+        print(&document.to_string());
+    } else {
+        figures.iter().for_each(|figure| print(&figure.line()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -57,9 +108,14 @@ mod tests {
 
     #[test]
     fn a_figure_is_a_line_with_its_goal() {
-        let figure = |median| Figure { name: "x".to_owned(), spread: Spread { min: 1.0, median, max: 3.0 }, unit: "ratio", at_most: 1.6 };
-        assert_eq!(figure(1.5).line(), "figure x 1.500 ratio goal <= 1.6 met");
-        assert_eq!(figure(1.7).line(), "figure x 1.700 ratio goal <= 1.6 short");
+        let check = |median, goal, line: &str| {
+            assert_eq!(Figure::median("x".to_owned(), Spread { min: 1.0, median, max: 3.0 }, "ratio", goal).line(), line);
+        };
+        check(1.5, Goal::AtMost(1.6), "figure x 1.500 ratio goal <= 1.6 met");
+        check(1.7, Goal::AtMost(1.6), "figure x 1.700 ratio goal <= 1.6 short");
+        check(1.5, Goal::AtLeast(1.6), "figure x 1.500 ratio goal >= 1.6 short");
+        check(1.7, Goal::AtLeast(1.6), "figure x 1.700 ratio goal >= 1.6 met");
+        check(1.7, Goal::Nothing, "figure x 1.700 ratio");
     }
 
     #[test]

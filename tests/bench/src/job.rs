@@ -8,7 +8,7 @@ use weir_model::id::Parallelism;
 use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::SystemClock;
 use weir_plugin::{EngineOptions, PluginEngine};
-use weir_runtime::{Job, JobOptions, Plan, PlannedKind};
+use weir_runtime::{Job, JobOptions, Plan, PlannedKind, StartFrom};
 
 use crate::native;
 use crate::usage::cpu_ns;
@@ -46,7 +46,9 @@ pub(crate) fn run(text: &Path, stage: Stage, parallelism: u32, in_wasm: bool) ->
     }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let start = cpu_ns();
-    let handle = Job::start(&plan, &JobOptions { clock: Arc::new(SystemClock::new()), threads, seed: 1 }).map_err(explain)?;
+    let clock = Arc::new(SystemClock::new());
+    let options = JobOptions { clock, threads, seed: 1, start: StartFrom::Newest, claimant: "bench".to_owned() };
+    let handle = Job::start(&Arc::new(plan), &options).map_err(explain)?;
     let metrics = handle.metrics();
     let control = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
     control.block_on(handle.wait()).map_err(explain)?;

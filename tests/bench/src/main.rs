@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bare;
+mod checkpoint;
 mod figure;
 mod job;
 mod native;
@@ -18,9 +19,13 @@ fn main() -> ExitCode {
     let result = match words.split_first() {
         Some((&"word-count", rest)) => word_count::bench(rest),
         Some((&"start", rest)) => start::bench(rest),
+        Some((&"checkpoint", rest)) => checkpoint::bench(rest),
         Some((&"run-one", rest)) => run::run_one(rest),
-        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start")),
-        None => Err("name a benchmark: word-count or start".to_owned()),
+        Some((&"run-keyed", rest)) => checkpoint::run_keyed(rest),
+        Some((&"restore-bare", rest)) => checkpoint::restore_bare(rest),
+        Some((&"restore-raw", rest)) => checkpoint::restore_raw(rest),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint")),
+        None => Err("name a benchmark: word-count, start or checkpoint".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

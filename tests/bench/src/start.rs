@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
-use crate::figure::{Figure, Spread};
+use crate::figure::{Figure, Goal, Spread};
 use crate::usage::print;
 
 /// Milliseconds from `exec` to the first output record.
@@ -57,7 +57,9 @@ pub(crate) fn bench(words: &[&str]) -> Result<(), String> {
             resident_mib.push(mib);
         }
     }
-    let figure = |name: &str, values, unit, at_most| Spread::of(values).map(|spread| Figure { name: format!("start.{name}"), spread, unit, at_most });
+    let figure = |name: &str, values, unit, at_most| {
+        Spread::of(values).map(|spread| Figure::median(format!("start.{name}"), spread, unit, Goal::AtMost(at_most)))
+    };
     let figures = [figure("first-record", first_ms, "ms", FIRST_RECORD_MS_MAX), figure("resident", resident_mib, "MiB", RESIDENT_MIB_MAX)];
     let figures: Vec<Figure> = figures.into_iter().flatten().collect();
     if arguments.json {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use weir_connect::zipf_text::write_zipf_text;
 
 use crate::arguments::Arguments;
-use crate::figure::{Figure, Spread};
+use crate::figure::{Figure, Goal, Spread, conclude};
 use crate::job::Stage;
 use crate::run::{Measured, Variant, measure};
-use crate::usage::{print, tell};
+use crate::usage::{machine, print, tell};
 
 /// One row of the result: what is run, on what text, at what parallelism.
 #[derive(Debug, Clone, Copy)]
@@ -88,23 +88,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<(), String> {
     }
     let document = json!({ "bench": "word-count", "bytes": arguments.bytes, "runs": arguments.runs, "machine": machine(), "cases": results,
                            "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() });
-    if let Some(path) = &arguments.record {
-        let mut file = File::options().create(true).append(true).open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        writeln!(file, "{document}").map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    if arguments.json {
-        print(&document.to_string());
-    } else {
-        figures.iter().for_each(|figure| print(&figure.line()));
-    }
-    Ok(())
-}
-
-/// The processor and how many of them: figures mean nothing without.
-fn machine() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    format!("{model}, {} cores", std::thread::available_parallelism().map_or(0, std::num::NonZero::get))
+    conclude(&arguments, &document, &figures)
 }
 
 /// The seeded text, made once and kept under `target/bench`.
@@ -170,7 +154,7 @@ fn report(case: Case, runs: &Runs, quiet: bool) -> Value {
 fn figures_of(case: Case, runs: &Runs) -> Vec<Figure> {
     let name = case.name();
     let figure = |what: &str, spread: Option<Spread>, unit, at_most| {
-        spread.map(|spread| Figure { name: format!("word-count.{name}.{what}"), spread, unit, at_most })
+        spread.map(|spread| Figure::median(format!("word-count.{name}.{what}"), spread, unit, Goal::AtMost(at_most)))
     };
     let tokenize = case.stage == Stage::Tokenize;
     let native_max = if tokenize { TOKENIZE_RATIO_MAX } else { COUNT_RATIO_MAX };

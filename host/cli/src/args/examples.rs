@@ -41,6 +41,15 @@ Exit codes:
   3  incompatible codecs or contract
   4  interrupted by Ctrl-C, SIGTERM or a closed pipe";
 
+/// `weir checkpoints`.
+pub(super) const CHECKPOINTS: &str = "\
+Examples:
+  The history of a job's checkpoints, while it runs or afterwards:
+    weir checkpoints plugins/flaky/job.toml
+
+  One of them by node:
+    weir checkpoints plugins/flaky/job.toml chk-41";
+
 /// `weir plan`.
 pub(super) const PLAN: &str = "\
 Examples:

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder as RuntimeBuilder;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 use weir_model::{Error, Result};
-use weir_runtime::{Job, JobHandle, JobOptions, JobReport};
+use weir_runtime::{Job, JobEvent, JobHandle, JobOptions, JobReport, StartFrom};
 
 use crate::args::{Global, RunArgs};
+use crate::commands::promises;
 use crate::exit_code::ExitCode;
 use crate::job::PlannedJob;
 use crate::machine::{self, Machine};
@@ -65,7 +67,20 @@ fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> 
             "use `--summary FILE.json`, or another connector for that sink",
         ));
     }
-    let options = JobOptions { clock: Arc::clone(&machine.clock), threads: machine.cores(), seed: machine.seed() };
+    let start = match args.restore_from {
+        Some(checkpoint) => StartFrom::Checkpoint(checkpoint),
+        None if args.fresh => StartFrom::Fresh,
+        None => StartFrom::Newest,
+    };
+    if job.plan.checkpointing.is_none() && start != StartFrom::Newest {
+        let option = if args.fresh { "--fresh" } else { "--restore-from" };
+        return Err(Error::usage(option, "the job takes no checkpoints", "leave it out, or set `interval` in [checkpointing]"));
+    }
+    if !args.quiet {
+        promises::show(&job);
+    }
+    let options =
+        JobOptions { clock: Arc::clone(&machine.clock), threads: machine.cores(), seed: machine.seed(), start, claimant: machine.claimant() };
     let (start_ns, startup_cpu_seconds) = (machine.clock.monotonic_ns(), machine::cpu_seconds());
     let handle = Job::start(&job.plan, &options)?;
     Ok(Started { job, handle, start_ns, startup_cpu_seconds })
@@ -90,7 +105,12 @@ async fn drive(args: Arc<RunArgs>, global: Global, machine: Machine) -> Result<E
     let progress = shows_progress(&args, &job).then(|| Progress::start(&metrics, start_ns));
     let ended = watch(handle, &mut signals, progress, &machine).await;
     let (elapsed, outcome) = match ended {
-        Ok(report) => (Some(report.elapsed_ns), if report.stopped { Outcome::Interrupted } else { Outcome::Done }),
+        Ok(report) => {
+            if let Some(checkpoint) = report.last_checkpoint.filter(|_| !args.quiet) {
+                output::note(&format!("stopped with checkpoint {checkpoint}: the next `weir run {}` goes on from it", job.file));
+            }
+            (Some(report.elapsed_ns), if report.stopped { Outcome::Interrupted } else { Outcome::Done })
+        }
         Err(error) => (None, Outcome::Failed(error)),
     };
     let elapsed_ns = elapsed.unwrap_or_else(|| machine.clock.monotonic_ns().saturating_sub(start_ns));
@@ -111,15 +131,18 @@ fn shows_progress(args: &RunArgs, job: &PlannedJob) -> bool {
 }
 
 /// Waits for the end of the job; passes the first signal on to it, and ends the process at the second.
-async fn watch(handle: JobHandle, signals: &mut Signals, mut progress: Option<Progress>, machine: &Machine) -> Result<JobReport> {
+async fn watch(mut handle: JobHandle, signals: &mut Signals, mut progress: Option<Progress>, machine: &Machine) -> Result<JobReport> {
     let (metrics, stopper) = (handle.metrics(), handle.stopper());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut stopping = false;
+    let mut events = handle.events();
     let ended = handle.wait();
     tokio::pin!(ended);
     loop {
         tokio::select! {
+            biased;
+            event = next_event(&mut events) => output::note(&event_text(&event, machine.clock.wall_ms())),
             ended = &mut ended => return ended,
             name = signals.next() => {
                 if stopping {
@@ -136,6 +159,30 @@ async fn watch(handle: JobHandle, signals: &mut Signals, mut progress: Option<Pr
                     progress.tick(&metrics, machine.clock.monotonic_ns());
                 }
             }
+        }
+    }
+}
+
+/// The next thing that the job has to say; waits for ever when there will be none.
+async fn next_event(events: &mut Option<UnboundedReceiver<JobEvent>>) -> JobEvent {
+    if let Some(receiver) = events {
+        if let Some(event) = receiver.recv().await {
+            return event;
+        }
+        *events = None;
+    }
+    std::future::pending().await
+}
+
+fn event_text(event: &JobEvent, now_ms: i64) -> String {
+    match event {
+        JobEvent::Restored { checkpoint, completed_ms, location } => {
+            let age = output::seconds(now_ms.saturating_sub(*completed_ms).max(0) as f64 / 1e3);
+            format!("the job goes on from checkpoint {checkpoint}, complete {age} ago ({location})")
+        }
+        JobEvent::Restarting { why, delay_ms } => {
+            let text = format!("the job has failed and starts again in {}: {}: {}", output::seconds(*delay_ms as f64 / 1e3), why.what, why.why);
+            output::printable(&text)
         }
     }
 }

@@ -10,6 +10,7 @@ use weir_model::ErrorKind;
 use weir_model::id::{OperatorUid, Parallelism};
 use weir_model::key_group::MaxParallelism;
 use weir_model::section::Section;
+use weir_model::settings::{RestartStrategy, StateSettings};
 use weir_runtime::PlannedNode;
 
 use super::*;
@@ -22,7 +23,17 @@ fn plan() -> Plan {
         node("gone", PlannedKind::Sink(SinkConfig::parse("blackhole", section("sinks.gone"), Path::new("")).unwrap())),
     ];
     let max_parallelism = MaxParallelism::default_for(Parallelism::ONE);
-    Plan { name: "demo".to_owned(), max_parallelism, nodes, edges: Vec::new(), chains: Vec::new(), plugins: BTreeMap::new() }
+    Plan {
+        name: "demo".to_owned(),
+        max_parallelism,
+        checkpointing: None,
+        state: StateSettings::default(),
+        restart: RestartStrategy::None,
+        nodes,
+        edges: Vec::new(),
+        chains: Vec::new(),
+        plugins: BTreeMap::new(),
+    }
 }
 
 fn metrics(records: u64, skipped: u64) -> JobMetrics {
@@ -36,7 +47,7 @@ fn metrics(records: u64, skipped: u64) -> JobMetrics {
     source.skipped.set(skipped);
     sink.records_in.set(records);
     sink.back_pressured_ns.set(1_000_000_000);
-    let metrics = JobMetrics { nodes: vec![node("lines", source), node("gone", sink)], bytes_total: None };
+    let metrics = JobMetrics::new(vec![node("lines", source), node("gone", sink)]);
     metrics.nodes[0].counters.lock().unwrap().insert("odd".to_owned(), 1_500);
     metrics
 }

@@ -48,6 +48,8 @@ pub(super) enum BadInput {
     CsvKeyColumn(String),
     #[error("the gzip data is torn or damaged, before byte {packed} of the file: {why}")]
     Gzip { packed: u64, why: String },
+    #[error("the file has got smaller since it was found: it ends before byte {bytes}")]
+    Shrunk { bytes: u64 },
 }
 
 impl BadInput {
@@ -69,12 +71,13 @@ impl BadInput {
             }
             Self::CsvKeyColumn(_) => "check the delimiter, set `key` to a name in the first line, or set on-error = \"skip\" to leave the file out",
             Self::Gzip { .. } => "fetch or pack the file again, or set on-error = \"skip\" to take what comes before the damage",
+            Self::Shrunk { .. } => "leave files as they are while a job reads them, or set on-error = \"skip\" to leave out what is missing",
         }
     }
 
     /// Whether nothing after it in the same file can be read.
     pub(super) fn ends_file(&self) -> bool {
-        matches!(self, Self::CsvHeaderNotUtf8 | Self::CsvColumnTwice(_) | Self::CsvKeyColumn(_) | Self::Gzip { .. })
+        matches!(self, Self::CsvHeaderNotUtf8 | Self::CsvColumnTwice(_) | Self::CsvKeyColumn(_) | Self::Gzip { .. } | Self::Shrunk { .. })
     }
 }
 

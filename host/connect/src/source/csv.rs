@@ -10,7 +10,7 @@ use weir_model::rows::{BatchBuilder, NO_TIMESTAMP};
 
 use super::BatchLimit;
 use super::bad_input::{BadInput, BadRecord, not_utf8};
-use super::lines::Take;
+use super::lines::{Place, Take};
 use super::window::{BLOCK_BYTES, Window};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -92,9 +92,24 @@ impl CsvScanner {
         }
     }
 
-    /// Where the next record starts, and how many lines ended before it.
-    pub(super) fn place(&self) -> (u64, u64) {
-        (self.window.offset(), self.lines)
+    /// Where the next record starts, or where the rest of a line is that is being left out. It is the start of the file as long as the
+    /// columns aren't known.
+    pub(super) fn place(&self) -> Place {
+        if self.needs_columns() {
+            return Place { offset: 0, lines_before: 0, discarding: false };
+        }
+        Place { offset: self.window.offset(), lines_before: self.lines, discarding: self.discarding }
+    }
+
+    /// Whether the record that names the columns is still to come.
+    pub(super) fn needs_columns(&self) -> bool {
+        self.format.header && self.columns.is_none()
+    }
+
+    /// Moves to a place in the same input that [`Self::place`] gave; the columns stay.
+    pub(super) fn resume(&mut self, place: Place) {
+        self.window.restart(place.offset);
+        (self.discarding, self.ended, self.lines) = (place.discarding, false, place.lines_before);
     }
 
     /// Appends the records in memory. After an error, which takes the first line of the bad record away, it can be called again.
@@ -142,13 +157,13 @@ impl CsvScanner {
         let lines = memchr_iter(b'\n', record).count() as u64;
         let record = match std::str::from_utf8(record) {
             Ok(record) => record,
-            Err(_) if self.format.header && self.columns.is_none() => return Err(self.refuse(BadInput::CsvHeaderNotUtf8, 0)),
+            Err(_) if self.needs_columns() => return Err(self.refuse(BadInput::CsvHeaderNotUtf8, 0)),
             Err(error) => {
                 let (why, at) = not_utf8(record, error.valid_up_to());
                 return Err(self.refuse(why, at));
             }
         };
-        if self.format.header && self.columns.is_none() {
+        if self.needs_columns() {
             match read_columns(record, &self.fields, self.format.key.as_deref()) {
                 Ok(columns) => self.columns = Some(columns),
                 Err(why) => return Err(self.refuse(why, 0)),

@@ -2,25 +2,33 @@
 
 mod input;
 mod paths;
+mod queue;
 mod reader;
+mod saved;
 mod splits;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use weir_model::Result;
 use weir_model::codec::Codec;
 use weir_model::id::{OperatorUid, Parallelism};
 use weir_model::section::Section;
+use weir_model::time::SharedClock;
 
 use super::bad_input::OnBadInput;
 use super::csv::CsvFormat;
 use super::lines::LineFormat;
+use super::position::FilePosition;
 use super::refuse_misplaced;
-use paths::PathPattern;
+use paths::{LookUp, PathPattern};
+use queue::{Discovery, SplitQueue};
 pub(super) use reader::FileReader;
-use reader::FileSource;
-use splits::SplitQueue;
+use reader::{Counted, FileSource};
+use saved::Saved;
+use splits::Splits;
 
 /// The longest record unless the job file says otherwise.
 pub(super) const LINE_BYTES_DEFAULT: u64 = 16 << 20;
@@ -56,6 +64,8 @@ pub struct FileSourceConfig {
     on_bad_input: OnBadInput,
     line_bytes_max: usize,
     split_bytes_max: u64,
+    /// From one look for new files to the next; `None`: there is only one.
+    discover_interval: Option<Duration>,
 }
 
 impl FileSourceConfig {
@@ -77,9 +87,15 @@ impl FileSourceConfig {
                 "write a size from \"4KiB\" on, such as \"64MiB\"",
             ));
         }
+        let discover_interval = section.take_duration("discover-interval")?;
+        if let Some((_, line)) = discover_interval.filter(|(interval, _)| interval.is_zero()) {
+            let why = "without a pause there would be nothing but looking";
+            return Err(section.key_error(line, "discover-interval", why, "write a duration such as \"10s\""));
+        }
         section.finish()?;
         let split_bytes_max = split.map_or(SPLIT_BYTES_DEFAULT, |(bytes, _)| bytes);
-        Ok(Self { patterns, base: base.to_owned(), format, on_bad_input, line_bytes_max, split_bytes_max })
+        let discover_interval = discover_interval.map(|(interval, _)| interval);
+        Ok(Self { patterns, base: base.to_owned(), format, on_bad_input, line_bytes_max, split_bytes_max, discover_interval })
     }
 
     pub(super) fn codecs(&self) -> (Codec, Codec) {
@@ -89,21 +105,54 @@ impl FileSourceConfig {
         }
     }
 
-    /// The readers and the bytes of all files.
-    pub(super) fn open(&self, uid: &OperatorUid, parallelism: Parallelism) -> Result<(Vec<FileReader>, u64)> {
-        let found = paths::find(&self.base, &self.patterns, self.on_bad_input)?;
-        let bytes_total = found.files.iter().map(|file| file.bytes).sum();
-        let queue = Arc::new(SplitQueue::new(found.files, &self.format, self.split_bytes_max, parallelism));
+    /// The readers, and the bytes of all files unless more may be found.
+    pub(super) fn open(
+        &self,
+        uid: &OperatorUid,
+        parallelism: Parallelism,
+        clock: &SharedClock,
+        restored: Vec<FilePosition>,
+    ) -> Result<(Vec<FileReader>, Option<u64>)> {
+        let is_new = restored.is_empty();
+        let (splits, counted) = if is_new { self.find(parallelism)? } else { self.restore(uid, parallelism, restored)? };
+        let bytes_total = counted.bytes_done.saturating_add(splits.bytes());
+        let discovery = self.discover_interval.map(|interval| {
+            // Files may have come while nobody looked.
+            let due = if is_new { interval } else { Duration::ZERO };
+            Discovery {
+                base: self.base.clone(),
+                patterns: self.patterns.clone(),
+                on_bad_input: self.on_bad_input,
+                interval,
+                clock: Arc::clone(clock),
+                due_ns: AtomicU64::new(clock.monotonic_ns().saturating_add(u64::try_from(due.as_nanos()).unwrap_or(u64::MAX))),
+            }
+        });
         let source = Arc::new(FileSource {
             uid: uid.clone(),
+            base: self.base.clone(),
             format: self.format.clone(),
             on_bad_input: self.on_bad_input,
             line_bytes_max: self.line_bytes_max,
+            queue: SplitQueue::new(splits, discovery),
         });
         // What was left out before reading began is counted once, by the first reader.
-        let skipped = std::iter::once(found.skipped).chain(std::iter::repeat(0));
-        let readers = parallelism.subtasks().zip(skipped).map(|(_, skipped)| FileReader::new(Arc::clone(&source), Arc::clone(&queue), skipped));
-        Ok((readers.collect(), bytes_total))
+        let counted = std::iter::once(counted).chain(std::iter::repeat(Counted::default()));
+        let readers = parallelism.subtasks().zip(counted).map(|(subtask, counted)| FileReader::new(Arc::clone(&source), subtask.as_usize(), counted));
+        Ok((readers.collect(), self.discover_interval.is_none().then_some(bytes_total)))
+    }
+
+    fn find(&self, parallelism: Parallelism) -> Result<(Splits, Counted)> {
+        let look_up = if self.discover_interval.is_some() { LookUp::First } else { LookUp::Once };
+        let found = paths::find(&self.base, &self.patterns, self.on_bad_input, look_up)?;
+        let splits = Splits::of_files(found.files, &self.format, self.split_bytes_max, parallelism);
+        Ok((splits, Counted { records_skipped: found.skipped, bytes_done: 0 }))
+    }
+
+    fn restore(&self, uid: &OperatorUid, parallelism: Parallelism, restored: Vec<FilePosition>) -> Result<(Splits, Counted)> {
+        let saved = Saved { uid, base: &self.base, format: &self.format, on_bad_input: self.on_bad_input };
+        let (rest, counted) = saved.restore(restored)?;
+        Ok((Splits::new(rest, &self.format, self.split_bytes_max, parallelism), counted))
     }
 }
 
@@ -163,3 +212,5 @@ pub(super) fn take_line_bytes_max(section: &mut Section) -> Result<usize> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod restore_tests;

@@ -1,21 +1,26 @@
 //! Made-up records: lines of words that follow Zipf's law, or a sequence of numbers, at full speed or at a rate.
 //!
-//! The same seed, subtask and parallelism give the same records, however they are cut into batches.
+//! Each subtask makes one stream of records. The same seed, subtask and parallelism give the same stream, however it is cut into batches and
+//! however often the job is restored: the streams stay those of the first start, and another parallelism deals them out anew.
 
+mod stream;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::Result;
 use weir_model::codec::{Codec, NumberCodec};
-use weir_model::id::{Parallelism, SubtaskIndex};
-use weir_model::rows::{BatchBuilder, NO_TIMESTAMP};
+use weir_model::id::{OperatorUid, Parallelism, SubtaskIndex};
+use weir_model::rows::BatchBuilder;
 use weir_model::section::Section;
 use weir_model::time::SharedClock;
 
+use super::position::{GeneratorPosition, StreamPosition, another_source, damaged};
 use super::{BatchLimit, SourceProgress, SourceStatus, refuse_misplaced};
 use crate::random::Random;
 use crate::zipf::{RANKS_MAX, Zipf};
-use crate::zipf_text::{push_line, words_in_line};
+use stream::{Stream, WordStream};
 
 const DISTINCT_DEFAULT: u64 = 100_000;
 /// A line of that many words has about 6 MB.
@@ -107,25 +112,71 @@ impl GeneratorConfig {
         }
     }
 
-    pub(super) fn open(&self, parallelism: Parallelism, clock: &SharedClock) -> Vec<GeneratorReader> {
-        // The table can be large, and every subtask draws from the same one.
+    /// The readers, from the start or from where those of `restored` were.
+    pub(super) fn open(
+        &self,
+        uid: &OperatorUid,
+        parallelism: Parallelism,
+        clock: &SharedClock,
+        restored: Vec<GeneratorPosition>,
+    ) -> Result<Vec<GeneratorReader>> {
+        let bytes: u64 = restored.iter().fold(0, |sum, position| sum.saturating_add(position.bytes_made));
+        let streams = if restored.is_empty() { self.start(parallelism) } else { self.restore(uid, parallelism, restored)? };
+        let (streams_in_all, count) = (streams.len(), parallelism.get() as usize);
+        let mut dealt: Vec<VecDeque<Stream>> = parallelism.subtasks().map(|_| VecDeque::new()).collect();
+        for (place, stream) in streams.into_iter().enumerate() {
+            dealt.get_mut(place % count).into_iter().for_each(|hand| hand.push_back(stream.clone()));
+        }
+        // What was made before is counted once, by the first reader.
+        let readers = dealt.into_iter().zip(std::iter::once(bytes).chain(std::iter::repeat(0))).map(|(streams, bytes)| {
+            let share = streams.len() as f64 / streams_in_all.max(1) as f64;
+            let pace = self.rate.map(|rate| Pace { clock: Arc::clone(clock), rate: rate * share, start_ns: None });
+            GeneratorReader { streams, pace, made: 0, bytes, line: Vec::new() }
+        });
+        Ok(readers.collect())
+    }
+
+    /// A stream for each subtask.
+    fn start(&self, parallelism: Parallelism) -> Vec<Stream> {
+        match &self.kind {
+            Kind::Words(words) => {
+                // The table can be large, and every stream draws from the same one.
+                let zipf = Arc::new(Zipf::new(words.distinct, words.exponent));
+                parallelism.subtasks().map(|subtask| Stream::Words(words.stream(&zipf, subtask, parallelism))).collect()
+            }
+            Kind::Sequence { from, to } => {
+                let all = Stream::Numbers { next: Some(*from), to: *to, step: 1 };
+                all.split(u64::from(parallelism.get()))
+            }
+        }
+    }
+
+    /// The streams that were left, cut so that each subtask gets some where that can be done.
+    fn restore(&self, uid: &OperatorUid, parallelism: Parallelism, restored: Vec<GeneratorPosition>) -> Result<Vec<Stream>> {
         let zipf = match &self.kind {
-            Kind::Words(words) => Some(Arc::new(Zipf::new(words.distinct, words.exponent))),
+            Kind::Words(words) => Some((words, Arc::new(Zipf::new(words.distinct, words.exponent)))),
             Kind::Sequence { .. } => None,
         };
-        let readers = parallelism.subtasks().map(|subtask| {
-            let maker = match (&self.kind, &zipf) {
-                (Kind::Words(words), Some(zipf)) => Maker::Words(words.maker(zipf, subtask, parallelism)),
-                (Kind::Words(_), None) => Maker::Numbers { next: None, to: 0, step: 1 },
-                (Kind::Sequence { from, to }, _) => {
-                    let next = from.checked_add(u64::from(subtask.0));
-                    Maker::Numbers { next, to: *to, step: u64::from(parallelism.get()) }
+        let mut streams = Vec::new();
+        for position in restored.into_iter().flat_map(|position| position.streams) {
+            let stream = match (position, &zipf) {
+                (StreamPosition::Words { random, line, lines_end, bytes_left }, Some((words, zipf))) => {
+                    let random = Random::from_state(random).filter(|_| line <= lines_end);
+                    let random = random.ok_or_else(|| damaged(uid, "no generator of words is ever there"))?;
+                    Stream::Words(WordStream { zipf: Arc::clone(zipf), random, words_per_line: words.words_per_line, line, lines_end, bytes_left })
                 }
+                (StreamPosition::Numbers { step: 0, .. }, None) => return Err(damaged(uid, "it is one of a sequence that doesn't go on")),
+                (StreamPosition::Numbers { next, to, step }, None) => Stream::Numbers { next, to, step },
+                (StreamPosition::Words { .. }, None) => return Err(another_source(uid, "it is one of a generator with kind = \"zipf-words\"")),
+                (StreamPosition::Numbers { .. }, Some(_)) => return Err(another_source(uid, "it is one of a generator with kind = \"sequence\"")),
             };
-            let pace = self.rate.map(|rate| Pace { clock: Arc::clone(clock), rate: rate / f64::from(parallelism.get()), start_ns: None });
-            GeneratorReader { maker, pace, made: 0, bytes: 0, line: Vec::new() }
-        });
-        readers.collect()
+            if !stream.is_done() {
+                streams.push(stream);
+            }
+        }
+        // Words follow from each other and stay in their streams.
+        let parts = u64::from(parallelism.get()).div_ceil(streams.len().max(1) as u64);
+        Ok(streams.into_iter().flat_map(|stream| stream.split(parts)).collect())
     }
 }
 
@@ -162,49 +213,32 @@ fn take_words(section: &mut Section) -> Result<WordsConfig> {
 }
 
 impl WordsConfig {
-    fn maker(&self, zipf: &Arc<Zipf>, subtask: SubtaskIndex, parallelism: Parallelism) -> WordsMaker {
+    fn stream(&self, zipf: &Arc<Zipf>, subtask: SubtaskIndex, parallelism: Parallelism) -> WordStream {
         let share = |whole: u64| {
             let (count, index) = (u64::from(parallelism.get()), u64::from(subtask.0));
             whole / count + u64::from(index < whole % count)
         };
-        let (lines_left, bytes_left) = match self.end {
+        let (lines_end, bytes_left) = match self.end {
             WordsEnd::Never => (u64::MAX, u64::MAX),
             WordsEnd::Lines(lines) => (share(lines), u64::MAX),
             WordsEnd::Bytes(bytes) => (u64::MAX, share(bytes)),
         };
-        WordsMaker {
-            zipf: Arc::clone(zipf),
-            random: Random::for_subtask(self.seed, subtask.0, parallelism.get()),
-            words_per_line: self.words_per_line,
-            lines_left,
-            bytes_left,
-        }
+        let random = Random::for_subtask(self.seed, subtask.0, parallelism.get());
+        WordStream { zipf: Arc::clone(zipf), random, words_per_line: self.words_per_line, line: 0, lines_end, bytes_left }
     }
 }
 
 /// One subtask of a generator.
 #[derive(Debug)]
 pub(super) struct GeneratorReader {
-    maker: Maker,
+    /// The first one makes the next record. They take turns.
+    streams: VecDeque<Stream>,
     pace: Option<Pace>,
+    /// Records since it was opened.
     made: u64,
+    /// Bytes of all records, restarts included.
     bytes: u64,
     line: Vec<u8>,
-}
-
-#[derive(Debug)]
-enum Maker {
-    Words(WordsMaker),
-    Numbers { next: Option<u64>, to: u64, step: u64 },
-}
-
-#[derive(Debug)]
-struct WordsMaker {
-    zipf: Arc<Zipf>,
-    random: Random,
-    words_per_line: Option<usize>,
-    lines_left: u64,
-    bytes_left: u64,
 }
 
 impl GeneratorReader {
@@ -212,11 +246,14 @@ impl GeneratorReader {
         SourceProgress { bytes_read: self.bytes, records_skipped: 0 }
     }
 
+    pub(super) fn position(&self) -> GeneratorPosition {
+        GeneratorPosition { bytes_made: self.bytes, streams: self.streams.iter().map(Stream::position).collect() }
+    }
+
     pub(super) async fn next(&mut self, out: &mut BatchBuilder, limit: BatchLimit) -> Result<SourceStatus> {
         loop {
-            if self.maker.is_done() {
-                return Ok(SourceStatus::End);
-            }
+            while self.streams.pop_front_if(|stream| stream.is_done()).is_some() {}
+            let Some(stream) = self.streams.front_mut() else { return Ok(SourceStatus::End) };
             if limit.reached(out) {
                 return Ok(SourceStatus::More);
             }
@@ -233,52 +270,18 @@ impl GeneratorReader {
                 },
             };
             let mut made = 0;
-            while made < due && !limit.reached(out) && self.make(out) {
+            while made < due
+                && !limit.reached(out)
+                && let Some(bytes) = stream.make(&mut self.line, out)
+            {
                 made += 1;
+                self.bytes += bytes;
+            }
+            self.made += made;
+            if self.streams.len() > 1 {
+                self.streams.rotate_left(1);
             }
         }
-    }
-
-    /// Appends the next record, if there is one.
-    #[inline]
-    fn make(&mut self, out: &mut BatchBuilder) -> bool {
-        self.line.clear();
-        let made = match &mut self.maker {
-            Maker::Words(words) => words.make(self.made, &mut self.line),
-            Maker::Numbers { next, to, step } => next.take_if(|next| *next <= *to).map(|number| {
-                self.line.extend_from_slice(&number.to_le_bytes());
-                *next = number.checked_add(*step);
-                size_of::<u64>() as u64
-            }),
-        };
-        let Some(bytes) = made else { return false };
-        self.made += 1;
-        self.bytes += bytes;
-        // The longest line fits into a row.
-        out.push(None, &self.line, NO_TIMESTAMP).is_ok()
-    }
-}
-
-impl Maker {
-    fn is_done(&self) -> bool {
-        match self {
-            Self::Words(words) => words.lines_left == 0 || words.bytes_left == 0,
-            Self::Numbers { next, to, .. } => next.is_none_or(|next| next > *to),
-        }
-    }
-}
-
-impl WordsMaker {
-    /// Makes line `number`, from 0, without its newline, and gives its bytes with it.
-    fn make(&mut self, number: u64, line: &mut Vec<u8>) -> Option<u64> {
-        if self.lines_left == 0 || self.bytes_left == 0 {
-            return None;
-        }
-        push_line(line, number, self.words_per_line.unwrap_or_else(|| words_in_line(number)), &self.zipf, &mut self.random, 0..0);
-        self.lines_left -= 1;
-        let bytes = line.len() as u64 + 1;
-        self.bytes_left = self.bytes_left.saturating_sub(bytes);
-        Some(bytes)
     }
 }
 

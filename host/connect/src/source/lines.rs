@@ -48,6 +48,17 @@ pub(super) enum Take {
     Done,
 }
 
+/// A place in an input at which reading can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The byte that comes next.
+    pub(super) offset: u64,
+    /// How many lines end between where reading started and it.
+    pub(super) lines_before: u64,
+    /// It is inside of a line, the rest of which is left out.
+    pub(super) discarding: bool,
+}
+
 /// The state of cutting one input into lines.
 #[derive(Debug)]
 pub(super) struct LineScanner {
@@ -93,6 +104,12 @@ impl LineScanner {
         (self.whole, self.whole_is_utf8, self.discarding, self.ended, self.lines) = (0, false, inside_line, false, 0);
     }
 
+    /// Moves to a place in another input that [`Self::place`] gave; all that comes after it is wanted.
+    pub(super) fn resume(&mut self, place: Place) {
+        self.restart(place.offset, u64::MAX, place.discarding);
+        self.lines = place.lines_before;
+    }
+
     /// Where to read to next: at most `want` bytes.
     pub(super) fn room(&mut self, want: usize) -> &mut [u8] {
         self.window.room(want.min(BLOCK_BYTES))
@@ -121,9 +138,9 @@ impl LineScanner {
         self.whole_is_utf8 = self.format == LineFormat::Bytes || std::str::from_utf8(whole).is_ok();
     }
 
-    /// Where the next line starts, and how many lines ended before it.
-    pub(super) fn place(&self) -> (u64, u64) {
-        (self.window.offset(), self.lines)
+    /// Where the next line starts, or where the rest of one is that is being left out.
+    pub(super) fn place(&self) -> Place {
+        Place { offset: self.window.offset(), lines_before: self.lines, discarding: self.discarding }
     }
 
     /// Appends the records of the lines in memory. After an error, which takes the bad line away, it can be called again.

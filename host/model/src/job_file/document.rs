@@ -120,7 +120,11 @@ const COMPLAINTS: &[(&str, &str, &str)] = &[
         "`\\` in double quotes starts an escape, and this one is unknown",
         "write `\\\\` for a backslash, or put the text in single quotes",
     ),
-    ("cannot extend value", "the part before the dot has a value already", "remove one of the two lines"),
+    (
+        "cannot extend value",
+        "the part before the dot has a value already",
+        "remove one of the two lines, or, if both are keys of [flink], put both names in quotes",
+    ),
     ("unquoted keys cannot be empty", "a name is missing", "write `key = value`, and tables as `[sources.lines]`"),
 ];
 

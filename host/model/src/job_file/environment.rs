@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::section::{Value, ValueKind};
 
+use super::NAMED_TABLES;
 use super::document::Table;
 
 /// Replaces every reference in the texts of `root` by what `env` says, as a shell does: `${VAR:-default}` is the default when the
@@ -42,7 +43,7 @@ fn expand_value(value: &mut Value, path: &mut Vec<String>, file: &str, env: &dyn
 
 /// `job.toml:12: [sources.lines] path`, as [`crate::section::Section`] says it.
 fn place(file: &str, line: usize, path: &[String]) -> String {
-    let table = if path.first().is_some_and(|name| name == "job") { 1 } else { 2 };
+    let table = if path.first().is_some_and(|name| NAMED_TABLES.contains(&name.as_str())) { 2 } else { 1 };
     let (table, key) = path.split_at(table.min(path.len()));
     format!("{file}:{line}: [{}] {}", table.join("."), key.join("."))
 }

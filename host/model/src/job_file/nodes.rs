@@ -9,7 +9,7 @@ use crate::id::OperatorUid;
 use crate::section::{Section, Value, ValueKind, did_you_mean};
 
 use super::document::Table;
-use super::tables::{ParallelismAt, named, take_parallelism, without_keys};
+use super::tables::{ParallelismAt, named, take_parallelism};
 
 /// A node whose inputs are still names.
 pub(super) struct Draft {
@@ -58,7 +58,7 @@ fn source(uid: OperatorUid, mut section: Section) -> Result<Draft> {
     }
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let connector = connector(&mut section, "\"file\"")?;
-    let place = without_keys(&section);
+    let place = section.without_keys();
     let kind = NodeKind::Source { connector, section };
     Ok(Draft { uid, parallelism, inputs: Vec::new(), inputs_key: "input", kind, section: place })
 }
@@ -67,7 +67,7 @@ fn sink(uid: OperatorUid, mut section: Section) -> Result<Draft> {
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let connector = connector(&mut section, "\"print\"")?;
     let (inputs, inputs_key) = take_inputs(&mut section)?.ok_or_else(|| section.missing("input", "\"count\""))?;
-    let place = without_keys(&section);
+    let place = section.without_keys();
     Ok(Draft { uid, parallelism, inputs, inputs_key, kind: NodeKind::Sink { connector, section }, section: place })
 }
 
@@ -89,7 +89,7 @@ fn operator(uid: OperatorUid, mut section: Section, plugins: &BTreeMap<String, P
     let (plugin, plugin_line) = section.require_string("plugin", &example)?;
     let (function, function_line) = section.require_string("function", "\"count\"")?;
     let (inputs, inputs_key) = take_inputs(&mut section)?.ok_or_else(|| section.missing("input", "\"lines\""))?;
-    let place = without_keys(&section);
+    let place = section.without_keys();
     section.finish()?;
     if !plugins.contains_key(&plugin) {
         let names: Vec<_> = plugins.keys().map(String::as_str).collect();

@@ -1,36 +1,41 @@
-//! `-D key=value`: keys of the job file, and the few of Flink's that mean something to this version.
+//! `-D key=value`: keys of the job file, and Flink's.
 
 use crate::error::{Error, Result};
 use crate::section::{Value, ValueKind, did_you_mean, nearest};
 
 use super::document::{Table, read_argument};
-use super::{NAMED_TABLES, TABLES, later};
+use super::flink::{self, Aliases};
+use super::{NAMED_TABLES, TABLES};
 
-/// Flink's keys and where weir keeps them.
-const FLINK_KEYS: &[(&str, &str)] =
-    &[("parallelism.default", "job.parallelism"), ("pipeline.max-parallelism", "job.max-parallelism"), ("pipeline.name", "job.name")];
+/// Keys that are text even where they look like something else.
+const TEXT_KEYS: &[&str] = &["job.name", "checkpointing.dir", "checkpointing.savepoint-dir", "state.local-dir"];
 
 /// No table of a job file is deeper than this; a bound for what is made from an argument.
 const PATH_PARTS_MAX: usize = 32;
 
-/// Puts each override into its place in `root`; of two for one key, the last counts.
+/// Puts each override into its place in `root`; of two for one key, the last counts. Gives back which came under a name of Flink's.
 ///
 /// # Errors
 /// A usage error that names the key, when it is unknown or names a node or plugin that the file doesn't have.
-pub(super) fn apply(root: &mut Table, file: &str, overrides: &[(String, String)]) -> Result<()> {
-    overrides.iter().try_for_each(|(key, value)| apply_one(root, file, key, value))
+pub(super) fn apply(root: &mut Table, file: &str, overrides: &[(String, String)]) -> Result<Aliases> {
+    let mut aliases = Aliases::new();
+    overrides.iter().try_for_each(|(key, value)| apply_one(root, file, key, value, &mut aliases))?;
+    Ok(aliases)
 }
 
-fn apply_one(root: &mut Table, file: &str, key: &str, value: &str) -> Result<()> {
+fn apply_one(root: &mut Table, file: &str, key: &str, value: &str, aliases: &mut Aliases) -> Result<()> {
     let what = format!("-D {key}");
-    if let Some(lacking) = later::argument(key) {
-        return Err(later::not_yet(what, lacking, format!("remove `-D {key}=…`")));
+    // Flink's keys may be given as those of the table [flink] or as they are.
+    let plain = key.strip_prefix("flink.").unwrap_or(key);
+    let own = flink::own_key(plain);
+    if let (None, Some(error)) = (own, flink::refuse(&what, plain)) {
+        return Err(error);
     }
-    let flink = FLINK_KEYS.iter().find(|(flink, _)| *flink == key);
-    let path: Vec<&str> = flink.map_or(key, |(_, own)| *own).split('.').collect();
+    let key = own.unwrap_or(key);
+    let path: Vec<&str> = key.split('.').collect();
     match path.as_slice() {
         _ if path.len() > PATH_PARTS_MAX || path.iter().any(|part| part.is_empty()) => return Err(unknown_key(what, &path)),
-        ["job", _, ..] => {}
+        ["job", _, ..] | ["checkpointing" | "state" | "restart", _] => {}
         [table, name, rest @ ..] if NAMED_TABLES.contains(table) => {
             let names = root.get(*table).map(|value| table_names(value)).unwrap_or_default();
             if !names.contains(name) {
@@ -44,13 +49,28 @@ fn apply_one(root: &mut Table, file: &str, key: &str, value: &str) -> Result<()>
             }
         }
         [table] if TABLES.contains(table) => {
-            let remedy = if *table == "job" { "`-D job.parallelism=2`".to_owned() } else { format!("`-D {table}.NAME.parallelism=2`") };
-            return Err(Error::usage(what, format!("[{table}] is a table, not a key"), format!("name one of its keys, as in {remedy}")));
+            let example = match *table {
+                "job" => "job.parallelism=2",
+                "checkpointing" | "flink" => "checkpointing.interval=10s",
+                "state" => "state.backend=disk",
+                "restart" => "restart.strategy=none",
+                _ => &format!("{table}.NAME.parallelism=2"),
+            };
+            return Err(Error::usage(what, format!("[{table}] is a table, not a key"), format!("name one of its keys, as in `-D {example}`")));
         }
         _ => return Err(unknown_key(what, &path)),
     }
-    // A job's name is text even where it looks like a number.
-    let value = if path == ["job", "name"] { Value { line: 0, kind: ValueKind::String(value.to_owned()) } } else { read_argument(value) };
+    let value = match read_argument(value) {
+        read if TEXT_KEYS.contains(&key) && !matches!(read.kind, ValueKind::String(_)) => {
+            Value { line: 0, kind: ValueKind::String(value.to_owned()) }
+        }
+        read => read,
+    };
+    flink::shadow(root, key);
+    match own {
+        Some(own) => drop(aliases.insert(own.to_owned(), plain.to_owned())),
+        None => drop(aliases.remove(key)),
+    }
     // One key stands for the other: whoever overrides `inputs` doesn't want the file's `input` any more.
     if let [table, uid, key @ ("input" | "inputs")] = path.as_slice() {
         let other = if *key == "input" { "inputs" } else { "input" };
@@ -101,8 +121,9 @@ fn unknown_key(what: String, path: &[&str]) -> Error {
             format!("did you mean `{table}.{}`?", rest.join("."))
         }
         _ => {
-            let known: Vec<_> = FLINK_KEYS.iter().flat_map(|(flink, own)| [*own, *flink]).collect();
-            match nearest(&path.join("."), &known) {
+            let known: Vec<_> = flink::own_keys().collect();
+            let key = path.join(".");
+            match flink::nearest_key(&key).or_else(|| nearest(&key, &known)) {
                 Some(candidate) => format!("did you mean `{candidate}`?"),
                 None => "name a key of the job file, such as `job.parallelism` or `sources.NAME.path`".to_owned(),
             }

@@ -11,6 +11,7 @@ use crate::id::Parallelism;
 use crate::section::{Section, Value, ValueKind, did_you_mean};
 
 use super::document::Table;
+use super::flink::Aliases;
 use super::{NAMED_TABLES, TABLES, later};
 
 /// What one instance of a plugin may take when the job file says nothing.
@@ -36,17 +37,14 @@ pub(super) fn check_layout(root: &Table, file: &str) -> Result<()> {
     tables.sort_by_key(|(_, value)| value.line);
     for (name, value) in tables {
         let what = format!("{file}:{}: [{name}]", value.line);
-        if let Some(lacking) = later::table(name) {
-            let instead = if name == "flink" { "; `-D` takes parallelism.default, pipeline.max-parallelism and pipeline.name" } else { "" };
-            return Err(later::not_yet(what, lacking, format!("remove the table [{name}]{instead}")));
-        }
         let is_known = TABLES.contains(&name.as_str());
         match &value.kind {
             ValueKind::Table(entries) if NAMED_TABLES.contains(&name.as_str()) => check_named(name, entries, file)?,
             ValueKind::Table(_) if is_known => {}
             ValueKind::Table(_) => return Err(Error::usage(what, format!("there is no table [{name}]"), did_you_mean(name, TABLES))),
             _ if is_known => {
-                let remedy = format!("write the header as {}, in single brackets", example_header(name));
+                let header = if NAMED_TABLES.contains(&name.as_str()) { example_header(name).to_owned() } else { format!("[{name}]") };
+                let remedy = format!("write the header as {header}, in single brackets");
                 return Err(Error::usage(what, format!("it is {}, not a table", value.type_name()), remedy));
             }
             _ => {
@@ -58,10 +56,9 @@ pub(super) fn check_layout(root: &Table, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// A header of a table, or of one of the tables that are called `table.NAME`.
+/// A header of one of the tables that are called `table.NAME`.
 fn example_header(table: &str) -> &'static str {
     match table {
-        "job" => "[job]",
         "plugins" => "[plugins.word-count]",
         "sources" => "[sources.lines]",
         "operators" => "[operators.count]",
@@ -97,22 +94,67 @@ pub(super) fn named(root: &mut Table, table: &str, file: &Arc<str>) -> Vec<(Stri
     sections
 }
 
-/// The same table without keys: what is left to make errors with when the keys are gone.
-pub(super) fn without_keys(section: &Section) -> Section {
-    Section::new(Arc::clone(section.file()), section.name(), section.line(), BTreeMap::new())
+/// Takes the table called `name`, of which a job file has at most one; `None`: there is none.
+pub(super) fn single(root: &mut Table, name: &str, file: &Arc<str>, aliases: &Aliases) -> Option<Section> {
+    let Some(Value { line, kind: ValueKind::Table(entries) }) = root.remove(name) else { return None };
+    let of_this_table = aliases.iter().filter_map(|(path, alias)| {
+        let key = path.strip_prefix(name)?.strip_prefix('.')?;
+        Some((key.to_owned(), alias.clone()))
+    });
+    Some(Section::new(Arc::clone(file), name, line, entries).with_aliases(of_this_table.collect()))
+}
+
+/// Takes a folder: a path that starts at `base` when it is relative, or a URL, which stays as it is; with its line.
+pub(super) fn take_location(section: &mut Section, key: &'static str, base: &Path) -> Result<Option<(String, usize)>> {
+    let Some((text, line)) = section.take_string(key)? else { return Ok(None) };
+    if text.trim().is_empty() {
+        return Err(section.key_error(line, key, "it is empty", "name a folder, or a URL such as \"s3://bucket/folder\""));
+    }
+    if is_url(&text) {
+        return Ok(Some((text, line)));
+    }
+    Ok(Some((join_text(section, base, &text)?, line)))
+}
+
+/// The path of `name` in `base`, as text.
+pub(super) fn join_text(section: &Section, base: &Path, name: &str) -> Result<String> {
+    base.join(name).into_os_string().into_string().map_err(|_| {
+        let remedy = "move the job file to a folder with a plain name, or give the whole path";
+        section.error("the folder of the job file has a name that is not text", remedy)
+    })
+}
+
+/// Whether a scheme comes first, as in `s3://bucket`; a single letter is a drive.
+fn is_url(text: &str) -> bool {
+    let is_scheme = |scheme: &str| scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && rest.starts_with('/'))
+}
+
+/// Takes a number from `least` on; a smaller one is refused for the reason `why`.
+pub(super) fn take_u32(section: &mut Section, key: &'static str, least: u32, why: &str) -> Result<Option<(u32, usize)>> {
+    let Some((number, line)) = section.take_u64(key)? else { return Ok(None) };
+    if number < u64::from(least) {
+        return Err(section.key_error(line, key, why, format!("write a whole number from {least} on, such as `{key} = {least}`")));
+    }
+    // Whoever writes more means "no limit".
+    Ok(Some((u32::try_from(number).unwrap_or(u32::MAX), line)))
+}
+
+/// Whether a key on `line` can be passed over, because the key that makes it wrong stands on the command line and it doesn't.
+pub(super) fn is_overruled(by_line: usize, line: usize) -> bool {
+    by_line == 0 && line > 0
 }
 
 /// Reads `[job]`.
-pub(super) fn job(root: &mut Table, file: &Arc<str>) -> Result<Job> {
-    let Some(Value { line, kind: ValueKind::Table(entries) }) = root.remove("job") else {
+pub(super) fn job(root: &mut Table, file: &Arc<str>, aliases: &Aliases) -> Result<Job> {
+    let Some(mut section) = single(root, "job", file, aliases) else {
         return Err(Error::usage(file.to_string(), "there is no table [job]", "add the lines `[job]` and `name = \"my-job\"` at its top"));
     };
-    let mut section = Section::new(Arc::clone(file), "job", line, entries);
     section.know(&["name", "parallelism", "max-parallelism"]);
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let max_parallelism = take_parallelism(&mut section, "max-parallelism")?;
     let (name, name_line) = section.require_string("name", "\"my-job\"")?;
-    let place = without_keys(&section);
+    let place = section.without_keys();
     section.finish()?;
     if name.trim().is_empty() {
         return Err(place.key_error(name_line, "name", "it is empty", "give the job a name, such as `name = \"my-job\"`"));
@@ -157,7 +199,7 @@ fn plugin(name: &str, mut section: Section, base: &Path) -> Result<PluginSpec> {
     let memory = section.take_size("memory")?;
     let call_timeout = section.take_duration("call-timeout")?;
     let (path, path_line) = section.require_string("path", "\"plugins/word_count.wasm\"")?;
-    let place = without_keys(&section);
+    let place = section.without_keys();
     let line = section.line();
     section.finish()?;
     if path.trim().is_empty() {

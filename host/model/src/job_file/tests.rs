@@ -1,5 +1,7 @@
 //! Job files and what is said about them.
 
+mod settings;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::graph::NodeKind;
@@ -198,6 +200,7 @@ fn the_command_line_wins_over_the_file() {
     check(&["-D pipeline.max-parallelism=2"], "p=2 max=2");
     check(&["-D pipeline.name=2024"], "2024 p=4");
     check(&["-D job.name=my job"], "my job p=4");
+    check(&["-D job.name='my job'"], "my job p=4");
     check(&["-D sources.lines.parallelism=2"], "7: lines p=2 <-");
     check(&["-D operators.count.on-error=skip"], "words/count Skip");
     check(&["-D operators.count.config.any=true", "-D operators.count.config.word=10s"], r#"[("any", "true"), ("word", "10s")]"#);
@@ -268,4 +271,16 @@ fn a_torn_file_is_an_error_or_a_graph_but_never_a_panic() {
         }
     }
     assert!(parse_with(WORD_COUNT, &[&format!("-D job.{}x=1", "x.".repeat(100_000))]).is_err());
+}
+
+#[test]
+fn the_examples_in_the_manual_are_job_files() {
+    let manual = include_str!("../../../../docs/job-file.md");
+    let examples: Vec<_> = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example).collect();
+    assert!(examples.len() > 5, "{} examples", examples.len());
+    for example in examples {
+        if let Err(error) = parse_with(example, &[]) {
+            panic!("{error} for\n{example}");
+        }
+    }
 }

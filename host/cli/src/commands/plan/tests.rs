@@ -12,6 +12,7 @@ use weir_model::graph::{NodeIndex, OnError};
 use weir_model::id::{OperatorUid, Parallelism};
 use weir_model::key_group::MaxParallelism;
 use weir_model::section::Section;
+use weir_model::settings::{RestartStrategy, StateSettings};
 use weir_plugin::{Breakage, InstanceLimits};
 use weir_runtime::{Edge, Exchange, Plan, PlannedKind, PlannedNode, PlannedOperator};
 
@@ -67,10 +68,20 @@ fn job() -> PlannedJob {
     ];
     let chains = vec![vec![NodeIndex(0)], vec![NodeIndex(1)], vec![NodeIndex(2), NodeIndex(3)], vec![NodeIndex(4)]];
     let max_parallelism = MaxParallelism::default_for(Parallelism::ONE);
-    let plan = Plan { name: "demo".to_owned(), max_parallelism, nodes, edges, chains, plugins: BTreeMap::new() };
+    let plan = Plan {
+        name: "demo".to_owned(),
+        max_parallelism,
+        checkpointing: None,
+        state: StateSettings::default(),
+        restart: RestartStrategy::None,
+        nodes,
+        edges,
+        chains,
+        plugins: BTreeMap::new(),
+    };
     let connector = |name: &str| Some(name.to_owned());
     let connectors = vec![connector("stdin"), connector("stdin"), None, connector("blackhole"), connector("blackhole")];
-    PlannedJob { file: "demo/job.toml".to_owned(), plan, connectors }
+    PlannedJob { file: "demo/job.toml".to_owned(), plan: plan.into(), connectors }
 }
 
 #[test]

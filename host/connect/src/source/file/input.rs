@@ -16,9 +16,17 @@ const PACKED_BYTES: usize = 64 << 10;
 
 /// An open piece of a file.
 #[derive(Debug)]
-pub(super) enum Input {
-    Plain { file: File, position: u64, split: Split },
-    Gzip { decoder: Box<MultiGzDecoder<BufReader<Counted>>> },
+pub(super) struct Input {
+    file: Bytes,
+    split: Split,
+    /// Unpacked bytes that were read before a restart and come before what is wanted.
+    to_pass_bytes: u64,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Plain { file: File, position: u64 },
+    Gzip(Box<MultiGzDecoder<BufReader<Counted>>>),
 }
 
 /// Why bytes could not be had.
@@ -28,61 +36,87 @@ pub(super) enum ReadError {
     Io(io::Error),
     /// The packed bytes make no sense, before byte `packed` of the file.
     Packed { packed: u64, why: String },
+    /// The file has fewer bytes than when it was found.
+    Shrunk,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Input {
-    /// Opens the file and goes to the byte before the piece: it tells whether a line starts with the piece.
-    pub(super) fn open(split: &Split) -> io::Result<Self> {
+    /// Opens the file and goes to the byte before the piece: it tells whether a line starts with the piece. Or to where reading goes on.
+    pub(super) fn open(split: &Split) -> Result<Self, ReadError> {
         let mut file = File::open(&split.file.path)?;
+        if file.metadata()?.len() < split.file.bytes {
+            return Err(ReadError::Shrunk);
+        }
+        let offset = split.resume.map_or(split.start.saturating_sub(1), |resume| resume.offset);
         if split.file.gzip {
-            let counted = Counted { file, bytes: 0 };
-            return Ok(Self::Gzip { decoder: Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, counted))) });
+            let decoder = MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, Counted { file, bytes: 0 }));
+            return Ok(Self { file: Bytes::Gzip(Box::new(decoder)), split: split.clone(), to_pass_bytes: offset });
         }
-        let position = split.start.saturating_sub(1);
-        if position > 0 {
-            file.seek(SeekFrom::Start(position))?;
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset))?;
         }
-        Ok(Self::Plain { file, position, split: split.clone() })
+        Ok(Self { file: Bytes::Plain { file, position: offset }, split: split.clone(), to_pass_bytes: 0 })
     }
 
     /// How many bytes to ask for next.
     pub(super) fn read_size(&self) -> usize {
-        match self {
-            Self::Plain { position, split: Split { end: Some(end), .. }, .. } if position < end => {
-                usize::try_from(end - position).unwrap_or(usize::MAX)
-            }
-            Self::Plain { split: Split { end: Some(_), .. }, .. } => TAIL_BYTES as usize,
-            Self::Plain { .. } | Self::Gzip { .. } => BLOCK_BYTES,
+        match (&self.file, self.split.end) {
+            (Bytes::Plain { position, .. }, Some(end)) if *position < end => usize::try_from(end - position).unwrap_or(usize::MAX),
+            (Bytes::Plain { .. }, Some(_)) => TAIL_BYTES as usize,
+            _ => BLOCK_BYTES,
         }
     }
 
-    /// Reads some bytes; 0: the file has ended.
+    /// Whether [`Self::pass`] is to be called before what is wanted can be read.
+    pub(super) fn is_passing(&self) -> bool {
+        self.to_pass_bytes > 0
+    }
+
+    /// Reads some of the bytes that nobody wants, into memory that is free to be used for it.
+    pub(super) fn pass(&mut self, scratch: &mut [u8]) -> Result<usize, ReadError> {
+        let room = scratch.len().min(usize::try_from(self.to_pass_bytes).unwrap_or(usize::MAX));
+        let count = self.read(scratch.get_mut(..room).unwrap_or_default())?;
+        if count == 0 {
+            return Err(ReadError::Packed { packed: self.bytes_read(), why: "it has got shorter since it was read".to_owned() });
+        }
+        self.to_pass_bytes -= count as u64;
+        Ok(count)
+    }
+
+    /// Reads some bytes; 0: the file has ended, where it ended when it was found or later.
     pub(super) fn read(&mut self, room: &mut [u8]) -> Result<usize, ReadError> {
-        loop {
-            let result = match self {
-                Self::Plain { file, .. } => file.read(room),
-                Self::Gzip { decoder } => decoder.read(room),
+        let (count, position) = loop {
+            let result = match &mut self.file {
+                Bytes::Plain { file, .. } => file.read(room),
+                Bytes::Gzip(decoder) => decoder.read(room),
             };
-            match (result, &mut *self) {
+            match (result, &mut self.file) {
                 (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
-                (Err(error), Self::Gzip { decoder }) if error.raw_os_error().is_none() => {
+                (Err(error), Bytes::Gzip(decoder)) if error.raw_os_error().is_none() => {
                     return Err(ReadError::Packed { packed: decoder.get_ref().get_ref().bytes, why: error.to_string() });
                 }
                 (Err(error), _) => return Err(ReadError::Io(error)),
-                (Ok(count), Self::Plain { position, .. }) => {
+                (Ok(count), Bytes::Plain { position, .. }) => {
                     *position += count as u64;
-                    return Ok(count);
+                    break (count, *position);
                 }
-                (Ok(count), Self::Gzip { .. }) => return Ok(count),
+                (Ok(count), Bytes::Gzip(decoder)) => break (count, decoder.get_ref().get_ref().bytes),
             }
-        }
+        };
+        if count == 0 && position < self.split.file.bytes && !room.is_empty() { Err(ReadError::Shrunk) } else { Ok(count) }
     }
 
     /// Bytes of the piece, as they lie on the disk, that were read.
     pub(super) fn bytes_read(&self) -> u64 {
-        match self {
-            Self::Plain { position, split, .. } => split.end.map_or(*position, |end| end.min(*position)).saturating_sub(split.start),
-            Self::Gzip { decoder } => decoder.get_ref().get_ref().bytes,
+        match &self.file {
+            Bytes::Plain { position, .. } => self.split.end.map_or(*position, |end| end.min(*position)).saturating_sub(self.split.start),
+            Bytes::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
         }
     }
 }

@@ -29,6 +29,25 @@ pub(super) struct InputFile {
     pub(super) gzip: bool,
 }
 
+impl InputFile {
+    /// The file at `path`, packed if its name says so.
+    pub(super) fn new(path: PathBuf, bytes: u64) -> Self {
+        let gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        Self { path, bytes, gzip }
+    }
+}
+
+/// When a look-up is made, which decides what may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookUp {
+    /// The only one: every item has to have a file.
+    Once,
+    /// The first of many: files may come into folders and under patterns later.
+    First,
+    /// A later one: files may also have gone, since a source that is read for ever has to be cleaned up after.
+    Again,
+}
+
 /// What a look-up gave.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -39,12 +58,12 @@ pub(super) struct Found {
 }
 
 /// Looks up `patterns`; relative ones start at `base`.
-pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInput) -> Result<Found> {
+pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInput, look_up: LookUp) -> Result<Found> {
     let mut seen = BTreeSet::new();
     let mut found = Found { files: Vec::new(), skipped: 0 };
     let mut first_error = None;
     for pattern in patterns {
-        match find_one(base, pattern) {
+        match find_one(base, pattern, look_up) {
             Ok(files) => {
                 for (path, metadata) in files {
                     // Also where bad input is skipped: reading one blocks a thread that other subtasks need.
@@ -52,7 +71,7 @@ pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInp
                         return Err(not_regular(pattern, &path));
                     }
                     if seen.insert(path.clone()) {
-                        found.files.push(input_file(path, &metadata));
+                        found.files.push(InputFile::new(path, metadata.len()));
                     }
                 }
             }
@@ -65,17 +84,20 @@ pub(super) fn find(base: &Path, patterns: &[PathPattern], on_bad_input: OnBadInp
     }
     match first_error {
         // A source without any file is a slip in the job file, whatever is to be done about bad input.
-        Some(error) if found.files.is_empty() => Err(error),
+        Some(error) if found.files.is_empty() && look_up != LookUp::Again => Err(error),
         _ => Ok(found),
     }
 }
 
-fn find_one(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+type Files = Vec<(PathBuf, fs::Metadata)>;
+
+fn find_one(base: &Path, pattern: &PathPattern, look_up: LookUp) -> Result<Files> {
     let path = base.join(&pattern.pattern);
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => in_folder(&path, pattern),
+        Ok(metadata) if metadata.is_dir() => in_folder(&path, pattern, look_up),
         Ok(metadata) => Ok(vec![(path, metadata)]),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && pattern.pattern.contains(['*', '?', '[']) => matching(base, pattern),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && pattern.pattern.contains(['*', '?', '[']) => matching(base, pattern, look_up),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && look_up == LookUp::Again => Ok(Vec::new()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::usage(
             &pattern.place,
             format!("there is no file `{}`", path.display()),
@@ -85,26 +107,18 @@ fn find_one(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Meta
     }
 }
 
-fn input_file(path: PathBuf, metadata: &fs::Metadata) -> InputFile {
-    let gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    InputFile { path, bytes: metadata.len(), gzip }
-}
-
 /// The files of a folder, without those of its folders and without those that are hidden or not finished by the habit of other tools.
-fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+fn in_folder(folder: &Path, pattern: &PathPattern, look_up: LookUp) -> Result<Files> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| unreadable(pattern, folder, &error))? {
         let entry = entry.map_err(|error| unreadable(pattern, folder, &error))?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") || entry.file_name().as_encoded_bytes().starts_with(b"_") {
             continue;
         }
-        let metadata = fs::metadata(entry.path()).map_err(|error| unreadable(pattern, &entry.path(), &error))?;
-        if !metadata.is_dir() {
-            files.push((entry.path(), metadata));
-        }
+        files.extend(with_metadata(entry.path(), pattern, look_up)?);
     }
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    if files.is_empty() {
+    if files.is_empty() && look_up == LookUp::Once {
         return Err(Error::usage(
             &pattern.place,
             format!("there is no file in the folder `{}`", folder.display()),
@@ -115,7 +129,7 @@ fn in_folder(folder: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::M
 }
 
 /// The files that a pattern matches, by name.
-fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+fn matching(base: &Path, pattern: &PathPattern, look_up: LookUp) -> Result<Files> {
     // What the base has of a pattern's characters stands for itself.
     let full = match base.to_str() {
         Some(base) if !base.is_empty() && Path::new(&pattern.pattern).is_relative() => {
@@ -130,13 +144,10 @@ fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Meta
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| unreadable(pattern, error.path(), error.error()))?;
-        let metadata = fs::metadata(&path).map_err(|error| unreadable(pattern, &path, &error))?;
-        if !metadata.is_dir() {
-            files.push((path, metadata));
-        }
+        files.extend(with_metadata(path, pattern, look_up)?);
     }
     files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    if files.is_empty() {
+    if files.is_empty() && look_up == LookUp::Once {
         return Err(Error::usage(
             &pattern.place,
             format!("no file matches `{}`", base.join(&pattern.pattern).display()),
@@ -144,6 +155,15 @@ fn matching(base: &Path, pattern: &PathPattern) -> Result<Vec<(PathBuf, fs::Meta
         ));
     }
     Ok(files)
+}
+
+/// A file with what the system says of it; none for a folder, and for one that has just gone where that may be.
+fn with_metadata(path: PathBuf, pattern: &PathPattern, look_up: LookUp) -> Result<Option<(PathBuf, fs::Metadata)>> {
+    match fs::metadata(&path) {
+        Ok(metadata) => Ok((!metadata.is_dir()).then_some((path, metadata))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && look_up != LookUp::Once => Ok(None),
+        Err(error) => Err(unreadable(pattern, &path, &error)),
+    }
 }
 
 fn not_regular(pattern: &PathPattern, path: &Path) -> Error {
@@ -167,7 +187,7 @@ mod tests {
     fn found(folder: &Path, patterns: &[&str], on_bad_input: OnBadInput) -> Result<(Vec<String>, u64)> {
         let patterns: Vec<_> =
             patterns.iter().map(|pattern| PathPattern { place: "job.toml:2: path".into(), pattern: (*pattern).to_owned() }).collect();
-        let found = find(folder, &patterns, on_bad_input)?;
+        let found = find(folder, &patterns, on_bad_input, LookUp::Once)?;
         let name = |file: InputFile| file.path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
         Ok((found.files.into_iter().map(name).collect(), found.skipped))
     }
@@ -236,7 +256,7 @@ mod tests {
         let temp = TempFolder::new();
         temp.file("a.txt.GZ", "12345");
         let patterns = [PathPattern { place: String::new(), pattern: "a.txt.GZ".into() }];
-        let files = find(temp.path(), &patterns, OnBadInput::Fail).unwrap().files;
+        let files = find(temp.path(), &patterns, OnBadInput::Fail, LookUp::Once).unwrap().files;
         assert_eq!(files, [InputFile { path: temp.path().join("a.txt.GZ"), bytes: 5, gzip: true }]);
     }
 }

@@ -13,7 +13,7 @@ use weir_model::time::SystemClock;
 use super::*;
 use crate::sink::SinkConfig;
 use crate::source::{BatchLimit, OpenedSource, SourceConfig, SourceStatus};
-use crate::test_support::{TempFolder, section, texts};
+use crate::test_support::{TempFolder, section, texts, write_to_sink};
 
 fn parse(folder: &TempFolder, lines: &str) -> Result<SourceConfig> {
     SourceConfig::parse("file", section("sources.in", lines), folder.path())
@@ -21,7 +21,7 @@ fn parse(folder: &TempFolder, lines: &str) -> Result<SourceConfig> {
 
 fn open(config: &SourceConfig, parallelism: u32) -> Result<OpenedSource> {
     let clock: weir_model::time::SharedClock = Arc::new(SystemClock::new());
-    config.open(&OperatorUid::new("in").unwrap(), Parallelism::new(parallelism).unwrap(), &clock)
+    config.open(&OperatorUid::new("in").unwrap(), Parallelism::new(parallelism).unwrap(), &clock, None)
 }
 
 /// All records, the readers taking turns, with what was skipped. Checks that progress ends at the total.
@@ -281,14 +281,9 @@ async fn what_a_sink_writes_a_source_reads() {
     }
     let batch = batch.take();
     let input = Port { name: "out".into(), key: Codec::Utf8, value: Codec::Utf8 };
-    let uid = OperatorUid::new("out").unwrap();
     for (sink, source) in [("format = \"csv\"\nheader = true", "format = \"csv\""), ("format = \"json-lines\"", "format = \"json-lines\"")] {
         let config = SinkConfig::parse("file", section("sinks.out", &format!("path = \"out\"\noverwrite = true\n{sink}")), folder.path()).unwrap();
-        for mut writer in config.open(&uid, Parallelism::new(2).unwrap(), &input).unwrap() {
-            writer.write(&batch).unwrap();
-            writer.finish().unwrap();
-            writer.commit().unwrap();
-        }
+        write_to_sink(&config, 2, &input, &batch).await;
         let (read, skipped) = read(&parse(&folder, &format!("path = \"out\"\nkey = \"key\"\n{source}")).unwrap(), 2, 3).await.unwrap();
         let json =
             |(key, value)| format!("{key}={{\"key\":{},\"value\":{}}}", serde_json::to_string(key).unwrap(), serde_json::to_string(value).unwrap());

@@ -15,9 +15,13 @@ fn clock() -> SharedClock {
     Arc::new(SystemClock::new())
 }
 
+fn open(config: &GeneratorConfig, parallelism: u32, clock: &SharedClock, restored: Vec<GeneratorPosition>) -> Vec<GeneratorReader> {
+    config.open(&OperatorUid::new("words").unwrap(), Parallelism::new(parallelism).unwrap(), clock, restored).unwrap()
+}
+
 /// The records of each subtask, read in batches of `rows`.
 async fn read(lines: &str, parallelism: u32, rows: usize) -> Vec<Vec<Vec<u8>>> {
-    let readers = config(lines).unwrap().open(Parallelism::new(parallelism).unwrap(), &clock());
+    let readers = open(&config(lines).unwrap(), parallelism, &clock(), Vec::new());
     let mut all = Vec::new();
     for mut reader in readers {
         let mut records = Vec::new();
@@ -76,7 +80,7 @@ async fn words_end_where_the_job_file_says_and_lines_have_as_many_as_it_says() {
 async fn progress_counts_the_bytes_of_the_lines() {
     let config = config("kind = \"zipf-words\"\nbytes = 1000").unwrap();
     assert_eq!(config.bytes_total(), Some(1000));
-    let mut reader = config.open(Parallelism::ONE, &clock()).remove(0);
+    let mut reader = open(&config, 1, &clock(), Vec::new()).remove(0);
     let mut out = BatchBuilder::default();
     assert_eq!(reader.next(&mut out, BatchLimit { rows: usize::MAX, bytes: usize::MAX }).await.unwrap(), SourceStatus::End);
     let bytes: usize = texts(&out.take()).iter().map(|line| line.len() + 1).sum();
@@ -104,7 +108,7 @@ async fn a_rate_is_kept_by_the_clock_it_was_given() {
     let clock = Arc::new(Moved::default());
     let shared: SharedClock = Arc::<Moved>::clone(&clock);
     let config = config("kind = \"sequence\"\nto = 99\nrate = 1000").unwrap();
-    let mut reader = config.open(Parallelism::new(2).unwrap(), &shared).remove(0);
+    let mut reader = open(&config, 2, &shared, Vec::new()).remove(0);
     let limit = BatchLimit { rows: 1000, bytes: usize::MAX };
     let (mut sizes, mut status) = (Vec::new(), SourceStatus::More);
     while status == SourceStatus::More {
@@ -121,7 +125,7 @@ async fn a_rate_is_kept_by_the_clock_it_was_given() {
 async fn the_largest_rate_goes_on_for_ever() {
     let clock = Arc::new(Moved::default());
     let shared: SharedClock = Arc::<Moved>::clone(&clock);
-    let mut reader = config("kind = \"sequence\"\nrate = 1e9").unwrap().open(Parallelism::ONE, &shared).remove(0);
+    let mut reader = open(&config("kind = \"sequence\"\nrate = 1e9").unwrap(), 1, &shared, Vec::new()).remove(0);
     for now_ns in [0, 1 << 40, u64::MAX] {
         clock.now_ns.store(now_ns, Ordering::Relaxed);
         let mut out = BatchBuilder::default();
@@ -135,7 +139,7 @@ async fn the_largest_rate_goes_on_for_ever() {
 #[tokio::test]
 async fn a_dropped_wait_loses_nothing() {
     let config = config("kind = \"sequence\"\nto = 20\nrate = 500").unwrap();
-    let mut reader = config.open(Parallelism::ONE, &clock()).remove(0);
+    let mut reader = open(&config, 1, &clock(), Vec::new()).remove(0);
     let mut out = BatchBuilder::default();
     loop {
         let limit = BatchLimit { rows: out.len() + 1, bytes: usize::MAX };
@@ -148,6 +152,79 @@ async fn a_dropped_wait_loses_nothing() {
     }
     let numbers: Vec<u64> = out.take().iter().map(|row| u64::from_le_bytes(row.value.try_into().unwrap())).collect();
     assert_eq!(numbers, (0..=20).collect::<Vec<_>>());
+}
+
+/// All records of a generator that is restored after every batch, each time with another parallelism; sorted.
+async fn read_restored(lines: &str, parallelism: &[u32], rows: usize) -> Vec<Vec<u8>> {
+    let (config, clock) = (config(lines).unwrap(), Arc::new(Moved::default()));
+    let shared: SharedClock = Arc::<Moved>::clone(&clock);
+    let (mut records, mut restored, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for parallelism in parallelism.iter().cycle().take(10_000) {
+        let mut readers = open(&config, *parallelism, &shared, restored);
+        let mut has_ended = true;
+        for reader in &mut readers {
+            let mut out = BatchBuilder::default();
+            has_ended &= reader.next(&mut out, BatchLimit { rows, bytes: usize::MAX }).await.unwrap() == SourceStatus::End;
+            records.extend(out.take().iter().map(|row| row.value.to_vec()));
+        }
+        clock.now_ns.fetch_add(1_000_000, Ordering::Relaxed);
+        let done: u64 = readers.iter().map(|reader| reader.progress().bytes_read).sum();
+        assert!(done >= bytes, "what was counted is kept");
+        bytes = done;
+        if has_ended {
+            records.sort();
+            return records;
+        }
+        restored = readers.iter().map(GeneratorReader::position).collect();
+    }
+    panic!("it doesn't end");
+}
+
+#[tokio::test]
+async fn a_restored_generator_makes_what_an_undisturbed_one_makes_at_any_parallelism() {
+    for lines in [
+        "kind = \"zipf-words\"\ndistinct = 1000\nseed = 5\nlines = 101",
+        "kind = \"zipf-words\"\nbytes = \"3kb\"",
+        "kind = \"zipf-words\"\nlines = 40\nrate = 1e5",
+        "kind = \"sequence\"\nfrom = 3\nto = 500",
+        "kind = \"sequence\"\nfrom = \"18446744073709551000\"",
+        "kind = \"sequence\"\nto = 50\nrate = 1e5",
+    ] {
+        for parallelism in [&[1, 2, 3][..], &[3, 1], &[2, 2], &[2, 7, 5, 1]] {
+            for rows in [1, 3, 1000] {
+                let mut expected = read(lines, parallelism[0], 100).await.concat();
+                expected.sort();
+                let records = read_restored(lines, parallelism, rows).await;
+                assert!(records == expected, "{lines}, {parallelism:?}, {rows} rows: {} records for {}", records.len(), expected.len());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_subtask_has_numbers_to_make_after_a_restore() {
+    let config = config("kind = \"sequence\"\nto = 1000").unwrap();
+    let restored: Vec<_> = open(&config, 2, &clock(), Vec::new()).iter().map(GeneratorReader::position).collect();
+    for mut reader in open(&config, 5, &clock(), restored) {
+        let mut out = BatchBuilder::default();
+        reader.next(&mut out, BatchLimit { rows: 150, bytes: usize::MAX }).await.unwrap();
+        assert_eq!(out.len(), 150);
+    }
+}
+
+#[test]
+fn a_position_that_no_generator_has_is_refused() {
+    let check = |lines: &str, stream: StreamPosition, why: &str| {
+        let restored = vec![GeneratorPosition { bytes_made: 0, streams: vec![stream] }];
+        let error = config(lines).unwrap().open(&OperatorUid::new("words").unwrap(), Parallelism::ONE, &clock(), restored).unwrap_err();
+        assert!(error.what.starts_with("source `words`: its position") && error.why.contains(why), "{error}");
+    };
+    let (words, sequence) = ("kind = \"zipf-words\"", "kind = \"sequence\"");
+    check(words, StreamPosition::Words { random: [0; 4], line: 0, lines_end: 1, bytes_left: 1 }, "no generator");
+    check(words, StreamPosition::Words { random: [1; 4], line: 2, lines_end: 1, bytes_left: 1 }, "no generator");
+    check(words, StreamPosition::Numbers { next: None, to: 0, step: 1 }, "kind = \"sequence\"");
+    check(sequence, StreamPosition::Words { random: [1; 4], line: 0, lines_end: 1, bytes_left: 1 }, "kind = \"zipf-words\"");
+    check(sequence, StreamPosition::Numbers { next: Some(0), to: 0, step: 0 }, "doesn't go on");
 }
 
 #[test]

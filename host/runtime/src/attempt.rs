@@ -1,0 +1,362 @@
+//! One attempt at a job: opened from a checkpoint or from the beginning, run until its tasks have ended, and taken down.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
+use tokio::task::{JoinError, JoinSet};
+use weir_checkpoint::coordinator::Coordinator;
+use weir_checkpoint::manifest::{ManifestKind, OwnerEpoch};
+use weir_checkpoint::permit::{CommitPermit, DurableCheckpoint};
+use weir_checkpoint::retain::Retained;
+use weir_checkpoint::stats::CheckpointStats;
+use weir_checkpoint::store::{Begin, Start, Store};
+use weir_connect::sink::{Prepared, PreparedState};
+use weir_model::fail_point::{FailPoint, pass};
+use weir_model::id::{CheckpointId, OperatorUid};
+use weir_model::settings::{CheckpointSettings, RestartStrategy};
+use weir_model::{Error, ErrorKind, Result};
+
+use crate::build::{Built, Ground, build, check_sinks, new_state};
+use crate::chain::bug;
+use crate::checkpointing::{Checkpointing, TaskSide, UnderWay};
+use crate::history::History;
+use crate::job::{JobEvent, Shared, StartFrom};
+use crate::restore::{Restored, restore, shut_down};
+use crate::task::TaskError;
+
+/// How long the other tasks may take to notice that one has failed, when nothing is to be started after them.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
+/// How long the tasks of a failed attempt may take to go away before the next one: an operator's call has its own deadline in that time.
+const RESTART_GRACE: Duration = Duration::from_mins(2);
+
+/// One attempt at a job.
+pub(crate) struct Attempt {
+    tasks: JoinSet<Result<Vec<(usize, Prepared)>, TaskError>>,
+    uploads: JoinSet<()>,
+    cancelled: Arc<AtomicBool>,
+    /// The data plane; `None` in a simulation.
+    data: Option<Runtime>,
+    checkpointing: Option<Checkpointing>,
+    /// The last checkpoint of a job that had ended already: only its commits were still to be made.
+    ended: Option<(Arc<DurableCheckpoint>, Retained)>,
+}
+
+/// How an attempt ended that went well.
+#[derive(Debug)]
+pub(crate) struct AttemptEnd {
+    /// The checkpoint that the next run goes on from.
+    pub(crate) last_checkpoint: Option<CheckpointId>,
+}
+
+/// How an attempt ended that didn't go well.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// Whether everything of it has gone away, so that another may take its place.
+    pub(crate) may_restart: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, may_restart: true }
+    }
+}
+
+/// What came of an attempt's tasks.
+#[derive(Default)]
+struct Outcome {
+    failure: Option<Failed>,
+    prepared: Vec<(usize, Prepared)>,
+    last: Option<(Arc<DurableCheckpoint>, Retained, History)>,
+}
+
+impl Attempt {
+    /// Restores what there is to be restored, opens everything else, and starts the tasks.
+    pub(crate) async fn open(shared: &Shared, from: StartFrom) -> Result<Self> {
+        let (Some(settings), Some(store)) = (&shared.plan.checkpointing, &shared.store) else {
+            let built = build(&Ground { shared, checkpoints: None, is_fresh: true }, Restored::default()).await?;
+            return Self::spawn(shared, built, None);
+        };
+        let begin = match from {
+            StartFrom::Newest => Begin::Newest,
+            StartFrom::Checkpoint(checkpoint) => Begin::From(checkpoint),
+            StartFrom::Fresh => Begin::Fresh,
+        };
+        if from == StartFrom::Fresh {
+            // Before the checkpoints are given up: who can't start anew may want to go on after all.
+            check_sinks(shared).await?;
+        }
+        let mut start = store.start(&shared.options.claimant, begin, settings.num_retained).await?;
+        shared.owner.store(start.epoch.0, Ordering::Relaxed);
+        store.collect(&mut start).await?;
+        let durable = start.from.clone().map(Arc::new);
+        // An attempt before this one may have left something in the sinks even if it left no checkpoint.
+        let is_fresh = start.epoch.0 == 1 || from == StartFrom::Fresh;
+        // What is known to be committed belongs to whoever reads the output: it may have been taken away.
+        let uncommitted = match &durable {
+            Some(durable) if !store.is_committed(durable.checkpoint()).await? => Some(Arc::clone(durable)),
+            _ => None,
+        };
+        if !is_fresh {
+            shared.committers.abort_others(uncommitted.as_deref()).await?;
+        }
+        let is_over = durable.as_ref().is_some_and(|durable| durable.manifest().kind == ManifestKind::Drain);
+        let restored = match &durable {
+            Some(durable) if !is_over => Self::restore(shared, store, durable).await?,
+            _ => Restored::default(),
+        };
+        if let Some(uncommitted) = &uncommitted {
+            Self::recommit(shared, store, uncommitted).await?;
+        }
+        if let Some(last) = durable.filter(|_| is_over) {
+            let mut attempt = Self::empty();
+            attempt.ended = Some((last, start.retained));
+            return Ok(attempt);
+        }
+        let built = build(&Ground { shared, checkpoints: Some((store, start.epoch)), is_fresh }, restored).await?;
+        // The history is for people: one that can't be read is begun anew.
+        let before = store.get_status().await.ok().flatten().and_then(|bytes| CheckpointStats::from_json(&bytes).ok());
+        Self::spawn(shared, built, Some((settings, store, start, before)))
+    }
+
+    /// Commits what `durable` names.
+    async fn recommit(shared: &Shared, store: &Arc<Store>, durable: &DurableCheckpoint) -> Result<()> {
+        pass(FailPoint::HandlesNotRecommitted)?;
+        shared.committers.commit(durable).await?;
+        pass(FailPoint::HalfRecommitted)?;
+        store.record_committed(durable.checkpoint()).await
+    }
+
+    /// Reads what `durable` holds.
+    async fn restore(shared: &Shared, store: &Arc<Store>, durable: &DurableCheckpoint) -> Result<Restored> {
+        let manifest = durable.manifest();
+        drop(shared.events.send(JobEvent::Restored {
+            checkpoint: manifest.checkpoint,
+            completed_ms: manifest.completed_ms,
+            location: store.display(&weir_checkpoint::paths::checkpoint(manifest.checkpoint)),
+        }));
+        let seed = shared.options.seed;
+        let new_state = |node: &_, subtask| new_state(&shared.plan, seed, node, subtask);
+        restore(&shared.plan, manifest, store, &shared.executor, shared.options.clock.wall_ms(), &new_state).await
+    }
+
+    fn empty() -> Self {
+        Self { tasks: JoinSet::new(), uploads: JoinSet::new(), cancelled: Arc::default(), data: None, checkpointing: None, ended: None }
+    }
+
+    fn spawn(shared: &Shared, built: Built, checkpoints: Option<(&CheckpointSettings, &Arc<Store>, Start, Option<CheckpointStats>)>) -> Result<Self> {
+        let failed = |error: std::io::Error| Error::job("the job can't start", format!("its threads can't be made: {error}"), "free some resources");
+        let Built { tasks, participants, reports, reporter, cancelled } = built;
+        let data = if shared.executor.is_inline() {
+            None
+        } else {
+            // One thread more than tasks would only sleep.
+            let threads = shared.options.threads.min(tasks.len()).max(1);
+            let mut data = RuntimeBuilder::new_multi_thread();
+            Some(data.worker_threads(threads).thread_name("weir-data").enable_time().build().map_err(failed)?)
+        };
+        let mut attempt = Self::empty();
+        attempt.cancelled = cancelled;
+        let mut sides = Vec::new();
+        let control = shared.executor.control();
+        for participant in participants {
+            sides.push(TaskSide { commands: participant.commands, is_source: participant.is_source, nodes: participant.nodes });
+            let upload = participant.uploader.run(participant.jobs, reporter.clone(), shared.executor.clone());
+            shared.executor.spawn_on(&mut attempt.uploads, upload, control);
+        }
+        if let Some((settings, store, start, before)) = checkpoints {
+            let clock = &shared.options.clock;
+            let sources = sides.iter().filter(|side| side.is_source).count();
+            let coordinator = Coordinator::new(settings, sides.len() as u32, sources as u32, start.first, clock.monotonic_ns() / 1_000_000);
+            let restored = start.from.as_ref().map(DurableCheckpoint::checkpoint);
+            let history = History::new(&shared.plan, &sides, before, restored, clock.wall_ms());
+            attempt.checkpointing = Some(Checkpointing {
+                plan: Arc::clone(&shared.plan),
+                clock: Arc::clone(clock),
+                store: Arc::clone(store),
+                owner: start.epoch,
+                executor: shared.executor.clone(),
+                committers: Arc::clone(&shared.committers),
+                coordinator,
+                tasks: sides,
+                reports,
+                stop: shared.stop.clone(),
+                retained: start.retained,
+                history,
+                metrics: Arc::clone(&shared.metrics),
+                state: UnderWay::default(),
+            });
+        }
+        let handle = data.as_ref().map_or_else(|| control.clone(), |data| data.handle().clone());
+        for task in tasks {
+            let metrics = Arc::clone(&shared.metrics);
+            shared.executor.spawn_on(&mut attempt.tasks, async move { task.run(&metrics.nodes).await }, &handle);
+        }
+        attempt.data = data;
+        Ok(attempt)
+    }
+
+    /// Waits for the end of the attempt, and when all of it has ended well, completes the output.
+    pub(crate) async fn run(mut self, shared: &Shared) -> Result<AttemptEnd, Failed> {
+        if let Some((last, retained)) = self.ended.take() {
+            return Ok(complete(shared, &last, retained).await?);
+        }
+        let outcome = self.watch().await;
+        let restarts = shared.plan.restart != RestartStrategy::None;
+        let gone = self.take_down(outcome.failure.is_some() && restarts).await;
+        match (outcome.failure, outcome.last) {
+            // A task that can't be ended could still write: nothing may be started beside it.
+            (Some(failed), _) => Err(Failed { may_restart: failed.may_restart && gone, ..failed }),
+            (None, Some((last, retained, mut history))) => {
+                if let Some(store) = &shared.store {
+                    // The history is for people.
+                    if let Err(error) = store.put_status(history.status(shared.options.clock.wall_ms())).await {
+                        tracing::warn!("{error}");
+                    }
+                }
+                Ok(complete(shared, &last, retained).await?)
+            }
+            (None, None) => {
+                commit_without_checkpoints(shared, outcome.prepared).await?;
+                Ok(AttemptEnd { last_checkpoint: None })
+            }
+        }
+    }
+
+    /// Watches the tasks and the protocol until all have ended or the first has failed.
+    async fn watch(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut protocol = self.checkpointing.take().map(|checkpointing| Box::pin(checkpointing.run()));
+        let mut all_ended = false;
+        while !all_ended || protocol.is_some() {
+            let grace = if outcome.failure.is_some() { CANCEL_GRACE } else { Duration::MAX };
+            let failure = tokio::select! {
+                biased;
+                ended = async { match &mut protocol {
+                    Some(protocol) => protocol.as_mut().await,
+                    None => std::future::pending().await,
+                } } => {
+                    protocol = None;
+                    match ended {
+                        Ok(last) => {
+                            outcome.last = Some(last);
+                            None
+                        }
+                        Err(failed) => Some(failed),
+                    }
+                }
+                ended = tokio::time::timeout(grace, self.tasks.join_next()), if !all_ended => match ended {
+                    Ok(Some(Ok(Ok(prepared)))) => {
+                        outcome.prepared.extend(prepared);
+                        None
+                    }
+                    Ok(Some(other)) => failure_of(other).map(Failed::from),
+                    // All have ended, or nobody waits any longer.
+                    Ok(None) | Err(_) => {
+                        all_ended = true;
+                        None
+                    }
+                },
+            };
+            let Some(failed) = failure else { continue };
+            // An error that the user's own doing explains (a closed pipe) says less than one that the job met, and that a channel is closed says nothing.
+            let says_more = |first: &Failed| first.error.kind == ErrorKind::Interrupted && failed.error.kind != ErrorKind::Interrupted;
+            if outcome.failure.as_ref().is_none_or(says_more) {
+                outcome.failure = Some(failed);
+            }
+            protocol = None;
+            self.cancel();
+        }
+        outcome
+    }
+
+    fn cancel(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.tasks.abort_all();
+    }
+
+    /// Ends everything that still runs; `false`: something of it can't be ended. Before a restart, it waits for that.
+    async fn take_down(&mut self, waits: bool) -> bool {
+        self.cancel();
+        if waits {
+            // Whatever is injected here, the attempt has failed already.
+            let _ = pass(FailPoint::CancelledDuringUpload);
+        }
+        let everything = async {
+            while self.tasks.join_next().await.is_some() {}
+            // What the tasks have handed over is dropped by whoever writes it.
+            while self.uploads.join_next().await.is_some() {}
+        };
+        let grace = if waits { RESTART_GRACE } else { Duration::ZERO };
+        let gone = tokio::time::timeout(grace, everything).await.is_ok();
+        self.uploads.abort_all();
+        if let Some(data) = self.data.take() {
+            data.shutdown_background();
+        }
+        gone || !waits
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.cancel();
+        if let Some(data) = self.data.take() {
+            data.shutdown_background();
+        }
+    }
+}
+
+fn failure_of(ended: Result<Result<Vec<(usize, Prepared)>, TaskError>, JoinError>) -> Option<Error> {
+    match ended {
+        Ok(Ok(_) | Err(TaskError::Cancelled)) => None,
+        Ok(Err(TaskError::Failed(error))) => Some(error),
+        Err(join) if join.is_cancelled() => None,
+        Err(join) => Some(bug("a task of the job panicked", panic_text(join.into_panic()))),
+    }
+}
+
+pub(crate) fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
+    let payload = AssertUnwindSafe(payload);
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// Makes the output of a job without checkpoints durable, and then visible.
+async fn commit_without_checkpoints(shared: &Shared, prepared: Vec<(usize, Prepared)>) -> Result<()> {
+    let committers = Arc::clone(&shared.committers);
+    let mut named: Vec<(OperatorUid, Prepared)> = Vec::new();
+    for (node, prepared) in prepared {
+        named.push((shared.plan.node(weir_model::graph::NodeIndex(node))?.uid.clone(), prepared));
+    }
+    let work = async move {
+        let permit = CommitPermit::at_end_of_job_without_checkpoints();
+        let mut handles = Vec::new();
+        for (uid, prepared) in named {
+            let PreparedState { handles: own, .. } = prepared.make_durable().await?;
+            handles.push((uid, own));
+        }
+        committers.commit_all(&permit, &handles).await?;
+        committers.finish(&permit).await
+    };
+    shared.executor.offload(work).await.ok_or_else(shut_down)?
+}
+
+/// The last checkpoint is complete and the tasks have ended: closes the output if the input had ended, and deletes what isn't to be kept.
+async fn complete(shared: &Shared, last: &Arc<DurableCheckpoint>, mut retained: Retained) -> Result<AttemptEnd> {
+    if last.manifest().kind == ManifestKind::Stop {
+        return Ok(AttemptEnd { last_checkpoint: Some(last.checkpoint()) });
+    }
+    shared.committers.finish(&last.permit()).await?;
+    if let Some(store) = &shared.store {
+        // In this order: whoever comes after a crash in between finds either the checkpoint, or that there is nothing to go on from.
+        store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
+        if let Err(left) = store.delete(&retained.give_up()).await {
+            // The job has ended well; what is left only takes room.
+            tracing::warn!("{left}");
+        }
+    }
+    Ok(AttemptEnd { last_checkpoint: None })
+}

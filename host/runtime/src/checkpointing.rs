@@ -1,0 +1,306 @@
+//! Drives the checkpoint protocol of one attempt: what happens goes to the coordinator, what it decides is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use weir_checkpoint::coordinator::{Action, Coordinator, Event};
+use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind, OperatorSnapshot, OwnerEpoch, SubtaskSnapshot};
+use weir_checkpoint::permit::DurableCheckpoint;
+use weir_checkpoint::retain::{Doomed, Retained};
+use weir_checkpoint::store::{PutError, Store};
+use weir_model::Result;
+use weir_model::element::{Barrier, BarrierKind};
+use weir_model::fail_point::{FailPoint, pass};
+use weir_model::id::CheckpointId;
+use weir_model::time::SharedClock;
+
+use crate::attempt::Failed;
+use crate::command::{Command, Report};
+use crate::commit::Committers;
+use crate::executor::{Executor, Offloaded};
+use crate::history::History;
+use crate::metrics::JobMetrics;
+use crate::plan::Plan;
+use crate::restore::shut_down;
+use crate::upload::{NodeAck, TaskAck};
+
+/// The coordinator's side of an attempt.
+pub(crate) struct Checkpointing {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) clock: SharedClock,
+    pub(crate) store: Arc<Store>,
+    pub(crate) owner: OwnerEpoch,
+    pub(crate) executor: Executor,
+    pub(crate) committers: Arc<Committers>,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) tasks: Vec<TaskSide>,
+    pub(crate) reports: UnboundedReceiver<Report>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) retained: Retained,
+    pub(crate) history: History,
+    pub(crate) metrics: Arc<JobMetrics>,
+    pub(crate) state: UnderWay,
+}
+
+/// What the coordinator knows of a task.
+pub(crate) struct TaskSide {
+    pub(crate) commands: UnboundedSender<Command>,
+    pub(crate) is_source: bool,
+    /// The nodes of its chain.
+    pub(crate) nodes: Vec<usize>,
+}
+
+/// What has come of the checkpoints that aren't complete.
+#[derive(Default)]
+pub(crate) struct UnderWay {
+    barriers: BTreeMap<CheckpointId, Barrier>,
+    acks: BTreeMap<CheckpointId, Vec<NodeAck>>,
+    durable: BTreeMap<CheckpointId, Arc<DurableCheckpoint>>,
+    /// Files that were written and that no manifest names yet.
+    unnamed: BTreeSet<String>,
+    io: JoinSet<Done>,
+    stopping: bool,
+    /// A newer owner has taken the job over.
+    is_fenced: bool,
+}
+
+/// A step of I/O that has ended.
+enum Done {
+    Written(CheckpointId, Result<DurableCheckpoint, PutError>),
+    Committed(CheckpointId, Result<()>),
+    Deleted(Result<()>),
+    HistoryWritten(Result<()>),
+}
+
+impl Checkpointing {
+    /// Drives the protocol until the last checkpoint is complete and the tasks are told to end; gives that checkpoint.
+    ///
+    /// # Errors
+    /// What makes the attempt fail.
+    pub(crate) async fn run(mut self) -> Result<(Arc<DurableCheckpoint>, Retained, History), Failed> {
+        let ended = self.drive().await;
+        // A job that another process has taken over is not to be taken back.
+        let last = ended.map_err(|error| Failed { error, may_restart: !self.state.is_fenced })?;
+        while self.state.io.join_next().await.is_some() {}
+        Ok((last, self.retained, self.history))
+    }
+
+    async fn drive(&mut self) -> Result<Arc<DurableCheckpoint>> {
+        loop {
+            let event = self.next().await?;
+            let (now_ms, wall_ms) = (self.now_ms(), self.clock.wall_ms());
+            let Some(event) = event else { continue };
+            for action in self.coordinator.on(event, now_ms, wall_ms) {
+                if let Some(last) = self.act(action)? {
+                    return Ok(last);
+                }
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.monotonic_ns() / 1_000_000
+    }
+
+    /// Waits for the next thing that the coordinator should know.
+    async fn next(&mut self) -> Result<Option<Event>> {
+        let wake_ms = self.coordinator.next_wake_ms();
+        let sleep_ms = wake_ms.map_or(u64::MAX, |wake_ms| wake_ms.saturating_sub(self.now_ms()));
+        let history_due = self.history.due_at();
+        tokio::select! {
+            biased;
+            report = self.reports.recv() => self.reported(report.ok_or_else(shut_down)?),
+            done = self.state.io.join_next(), if !self.state.io.is_empty() => match done {
+                Some(Ok(done)) => self.done(done),
+                _ => Err(shut_down()),
+            },
+            changed = self.stop.changed(), if !self.state.stopping => {
+                self.state.stopping = true;
+                changed.map_err(|_| shut_down())?;
+                Ok(Some(Event::Stop))
+            }
+            () = tokio::time::sleep(Duration::from_millis(sleep_ms.min(WAKE_MS_MAX))), if wake_ms.is_some() => Ok(Some(Event::Tick)),
+            () = History::due(history_due) => {
+                self.write_history();
+                Ok(None)
+            }
+        }
+    }
+
+    fn reported(&mut self, report: Report) -> Result<Option<Event>> {
+        Ok(Some(match report {
+            Report::SourceEnded(task) => Event::SourceEnded { task },
+            Report::Declined { task, checkpoint, why } => Event::Declined { checkpoint, task, why },
+            Report::Acked(ack) => {
+                self.history.acked(&ack);
+                let TaskAck { task, checkpoint, nodes, .. } = *ack;
+                let files = nodes.iter().flat_map(|node| node.snapshot.files.iter().chain(&node.snapshot.in_flight));
+                self.state.unnamed.extend(files.map(|file| file.path.clone()));
+                self.state.acks.entry(checkpoint).or_default().extend(nodes);
+                pass(FailPoint::SomeAcked)?;
+                Event::Acked { checkpoint, task }
+            }
+        }))
+    }
+
+    fn done(&mut self, done: Done) -> Result<Option<Event>> {
+        Ok(Some(match done {
+            Done::Written(checkpoint, Ok(durable)) => {
+                pass(FailPoint::DurableNotNotified)?;
+                self.state.durable.insert(checkpoint, Arc::new(durable));
+                Event::ManifestWritten { checkpoint }
+            }
+            Done::Written(checkpoint, Err(PutError::Failed(why))) => Event::ManifestFailed { checkpoint, why },
+            Done::Written(_, Err(PutError::Fenced(why))) => {
+                self.state.is_fenced = true;
+                Event::Lost { why }
+            }
+            Done::Written(_, Err(PutError::Unknown(why))) => Event::Lost { why },
+            Done::Committed(checkpoint, Ok(())) => Event::Committed { checkpoint },
+            Done::Committed(checkpoint, Err(why)) => Event::CommitFailed { checkpoint, why },
+            Done::Deleted(result) | Done::HistoryWritten(result) => {
+                // Garbage costs room, and the history is for people: neither is worth the job.
+                if let Err(error) = result {
+                    tracing::warn!("{error}");
+                }
+                return Ok(None);
+            }
+        }))
+    }
+
+    /// Does what the coordinator has decided; gives the last checkpoint when that is complete.
+    fn act(&mut self, action: Action) -> Result<Option<Arc<DurableCheckpoint>>> {
+        match action {
+            Action::Trigger(barrier) => {
+                pass(FailPoint::TriggerDecided)?;
+                self.state.barriers.insert(barrier.checkpoint, barrier);
+                self.history.triggered(barrier);
+                self.tell(Command::Trigger(barrier), |task| task.is_source);
+            }
+            Action::Unalign(barrier) => self.tell(Command::Unalign(barrier), |task| !task.is_source),
+            Action::WriteManifest(checkpoint) => {
+                pass(FailPoint::AllAckedNoManifest)?;
+                self.write_manifest(checkpoint);
+            }
+            Action::Commit(checkpoint) => self.commit(checkpoint),
+            Action::NotifyCompleted(checkpoint) => self.completed(checkpoint)?,
+            Action::Abort { checkpoint, why } => {
+                pass(FailPoint::TimeoutRacesAck)?;
+                self.history.failed(checkpoint, &why, self.clock.wall_ms());
+                self.metrics.failed_checkpoints.add(1);
+                self.state.barriers.remove(&checkpoint);
+                self.state.acks.remove(&checkpoint);
+                self.tell(Command::Aborted(checkpoint), |_| true);
+            }
+            Action::Fail(error) => return Err(error),
+            Action::Finish => {
+                self.tell(Command::Finish, |_| true);
+                return self.state.durable.pop_last().map(|(_, last)| Some(last)).ok_or_else(shut_down);
+            }
+        }
+        Ok(None)
+    }
+
+    fn tell(&self, command: Command, whom: impl Fn(&TaskSide) -> bool) {
+        // A task that is gone has failed; whoever watches the tasks knows.
+        self.tasks.iter().filter(|task| whom(task)).for_each(|task| {
+            let _ = task.commands.send(command);
+        });
+    }
+
+    fn write_manifest(&mut self, checkpoint: CheckpointId) {
+        let Some(barrier) = self.state.barriers.remove(&checkpoint) else { return };
+        let acks = self.state.acks.remove(&checkpoint).unwrap_or_default();
+        let manifest = Manifest {
+            checkpoint,
+            owner_epoch: self.owner,
+            kind: match barrier.kind {
+                BarrierKind::Checkpoint => ManifestKind::Checkpoint,
+                BarrierKind::Drain => ManifestKind::Drain,
+                BarrierKind::Stop => ManifestKind::Stop,
+            },
+            job: JobIdentity { name: self.plan.name.clone(), id: weir_checkpoint::paths::job_id(&self.plan.name) },
+            max_parallelism: self.plan.max_parallelism.get(),
+            hash_function: HASH_FUNCTION.to_owned(),
+            triggered_ms: barrier.triggered_ms,
+            completed_ms: self.clock.wall_ms(),
+            retained: self.retained.newest_first(),
+            operators: operators(&self.plan, acks),
+        };
+        let store = Arc::clone(&self.store);
+        let work = async move { store.put_manifest(&manifest).await };
+        self.start(self.executor.offload(work), move |written| Done::Written(checkpoint, written));
+    }
+
+    fn commit(&mut self, checkpoint: CheckpointId) {
+        let Some(durable) = self.state.durable.get(&checkpoint).map(Arc::clone) else { return };
+        let (store, committers) = (Arc::clone(&self.store), Arc::clone(&self.committers));
+        let work = async move {
+            committers.commit(&durable).await?;
+            pass(FailPoint::AllCommittedNotRecorded)?;
+            store.record_committed(checkpoint).await
+        };
+        self.start(self.executor.offload(work), move |committed| Done::Committed(checkpoint, committed));
+    }
+
+    fn completed(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        let Some(durable) = self.state.durable.get(&checkpoint).map(Arc::clone) else { return Ok(()) };
+        self.state.durable = self.state.durable.split_off(&checkpoint);
+        self.state.acks = self.state.acks.split_off(&checkpoint);
+        self.history.completed(checkpoint, self.clock.wall_ms());
+        self.metrics.completed_checkpoints.add(1);
+        for task in &self.tasks {
+            let _ = task.commands.send(Command::Completed(checkpoint));
+            pass(FailPoint::SomeNotified)?;
+        }
+        let mut doomed = self.retained.completed(durable.manifest());
+        // What an aborted checkpoint has written is named by this manifest if it is still needed.
+        let named: BTreeSet<&String> = durable.manifest().files().map(|file| &file.path).collect();
+        let later: BTreeSet<&String> = self.state.acks.values().flatten().flat_map(|ack| &ack.snapshot.files).map(|file| &file.path).collect();
+        doomed.files.extend(self.state.unnamed.iter().filter(|path| !named.contains(path) && !later.contains(path)).cloned());
+        self.state.unnamed.retain(|path| later.contains(path));
+        self.delete(doomed);
+        Ok(())
+    }
+
+    fn delete(&mut self, doomed: Doomed) {
+        if doomed.is_empty() {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        let work = async move { store.delete(&doomed).await };
+        self.start(self.executor.offload(work), Done::Deleted);
+    }
+
+    fn write_history(&mut self) {
+        let (store, status) = (Arc::clone(&self.store), self.history.status(self.clock.wall_ms()));
+        let work = async move { store.put_status(status).await };
+        self.start(self.executor.offload(work), Done::HistoryWritten);
+    }
+
+    fn start<T: Send + 'static>(&mut self, work: Offloaded<T>, done: impl FnOnce(T) -> Done + Send + 'static) {
+        self.state.io.spawn(async move {
+            match work.await {
+                Some(result) => done(result),
+                None => Done::Deleted(Err(shut_down())),
+            }
+        });
+    }
+}
+
+/// The longest that the coordinator sleeps at a time.
+const WAKE_MS_MAX: u64 = 60_000;
+
+/// The acknowledgements of all tasks by node.
+fn operators(plan: &Plan, acks: Vec<NodeAck>) -> Vec<OperatorSnapshot> {
+    let mut by_node: BTreeMap<usize, BTreeMap<u32, SubtaskSnapshot>> = BTreeMap::new();
+    for ack in acks {
+        by_node.entry(ack.node).or_default().insert(ack.subtask.0, ack.snapshot);
+    }
+    let nodes = plan.nodes.iter().enumerate();
+    nodes.map(|(number, node)| plan.operator_snapshot(node, by_node.remove(&number).unwrap_or_default().into_values().collect())).collect()
+}

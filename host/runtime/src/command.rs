@@ -1,0 +1,104 @@
+//! What the coordinator and the tasks say to each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use weir_checkpoint::coordinator::TaskId;
+use weir_model::Error;
+use weir_model::element::Barrier;
+use weir_model::id::CheckpointId;
+
+use crate::snapshot::SnapshotJob;
+use crate::task::TaskError;
+use crate::upload::TaskAck;
+
+/// From the coordinator to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// To a source: take your position and send this barrier.
+    Trigger(Barrier),
+    /// Take the snapshot now, without waiting for the barriers.
+    Unalign(Barrier),
+    /// The checkpoint is complete and committed.
+    Completed(CheckpointId),
+    /// The checkpoint has failed.
+    Aborted(CheckpointId),
+    /// The last checkpoint is complete: end.
+    Finish,
+}
+
+/// From a task, or from whoever writes its snapshots, to the coordinator.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A source has no more records.
+    SourceEnded(TaskId),
+    /// A task's snapshot is durable.
+    Acked(Box<TaskAck>),
+    /// A task's snapshot could not be written.
+    Declined { task: TaskId, checkpoint: CheckpointId, why: Error },
+}
+
+/// A task's side of the protocol. There is none in a job without checkpoints.
+pub(crate) struct Link {
+    pub(crate) task: TaskId,
+    pub(crate) commands: UnboundedReceiver<Command>,
+    pub(crate) reports: UnboundedSender<Report>,
+    /// To whoever writes this task's snapshots.
+    pub(crate) jobs: UnboundedSender<SnapshotJob>,
+    /// By node of the task: its next snapshot must be a full one.
+    pub(crate) needs_full: Vec<Arc<AtomicBool>>,
+    /// A command that came together with records, which go first.
+    stashed: Option<Command>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        task: TaskId,
+        commands: UnboundedReceiver<Command>,
+        reports: UnboundedSender<Report>,
+        jobs: UnboundedSender<SnapshotJob>,
+        needs_full: Vec<Arc<AtomicBool>>,
+    ) -> Self {
+        Self { task, commands, reports, jobs, needs_full, stashed: None }
+    }
+
+    /// The next command, if one has come.
+    ///
+    /// # Errors
+    /// When the coordinator is gone: the job is being cancelled.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Command>, TaskError> {
+        if let Some(stashed) = self.stashed.take() {
+            return Ok(Some(stashed));
+        }
+        match self.commands.try_recv() {
+            Ok(command) => Ok(Some(command)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(TaskError::Cancelled),
+        }
+    }
+
+    /// Keeps a command for later: it is the next one.
+    pub(crate) fn stash(&mut self, command: Command) {
+        self.stashed = Some(command);
+    }
+
+    /// Takes the order to write everything, if there is one, for the node at `at`.
+    pub(crate) fn take_needs_full(&self, at: usize) -> bool {
+        self.needs_full.get(at).is_none_or(|flag| flag.swap(false, Ordering::AcqRel))
+    }
+
+    /// Tells the coordinator; one that is gone needs nothing any more.
+    pub(crate) fn report(&self, report: Report) {
+        drop(self.reports.send(report));
+    }
+}
+
+/// Waits for a command of a link; for ever if there is none.
+pub(crate) async fn next_command(link: Option<&mut Link>) -> Result<Command, TaskError> {
+    match link {
+        Some(link) => link.commands.recv().await.ok_or(TaskError::Cancelled),
+        None => std::future::pending().await,
+    }
+}

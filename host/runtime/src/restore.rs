@@ -1,0 +1,223 @@
+//! What an attempt starts from: the state, positions and overtaken batches that a checkpoint holds for each subtask.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_checkpoint::manifest::{FileEntry, FileScope, Manifest, OperatorKind};
+use weir_checkpoint::resolve::{self, FileToRead, JobOperator};
+use weir_checkpoint::store::Store;
+use weir_model::describe::StateDescriptor;
+use weir_model::fail_point::{FailPoint, pass};
+use weir_model::id::{CheckpointId, SubtaskIndex};
+use weir_model::key_group::{MaxParallelism, hash_key};
+use weir_model::rows::{Batch, BatchBuilder};
+use weir_model::{Error, ErrorKind, Result};
+use weir_state::{FileError, KeyedState, RestoreError, SnapshotScope, StateFileIndex, StateFileInfo, match_states};
+
+use crate::executor::Executor;
+use crate::in_flight;
+use crate::plan::{Plan, PlannedKind, PlannedNode};
+
+/// A subtask of a node.
+pub(crate) type Place = (usize, u32);
+
+/// What an attempt starts from.
+#[derive(Default)]
+pub(crate) struct Restored {
+    /// The checkpoint; `None`: there is none, the job starts from the beginning.
+    pub(crate) checkpoint: Option<CheckpointId>,
+    /// By source or sink: what its subtasks had written down, in whatever number they were.
+    pub(crate) positions: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// By subtask of a keyed operator: its state.
+    pub(crate) states: BTreeMap<Place, KeyedState>,
+    /// By subtask of a keyed operator whose key groups are the same as before: the files that hold that state.
+    pub(crate) files: BTreeMap<Place, Vec<FileEntry>>,
+    /// By subtask: batches that a barrier had overtaken, with their input.
+    pub(crate) in_flight: BTreeMap<Place, Vec<(u32, Batch)>>,
+}
+
+/// Makes the empty state of a subtask of a keyed node.
+pub(crate) type NewState<'a> = dyn Fn(&PlannedNode, SubtaskIndex) -> Result<KeyedState> + Send + Sync + 'a;
+
+/// Reads what `manifest` holds for the nodes of `plan`.
+///
+/// # Errors
+/// When the job isn't the one that took the checkpoint, or a file can't be read or doesn't verify.
+pub(crate) async fn restore(
+    plan: &Plan,
+    manifest: &Manifest,
+    store: &Arc<Store>,
+    executor: &Executor,
+    now_ms: i64,
+    new_state: &NewState<'_>,
+) -> Result<Restored> {
+    let job: Vec<_> = plan.nodes.iter().map(job_operator).collect();
+    let wanted = resolve::plan(manifest, plan.max_parallelism, &job, &[])?;
+    let mut restored = Restored { checkpoint: Some(manifest.checkpoint), ..Restored::default() };
+    let mut loads = Vec::new();
+    for (number, node) in plan.nodes.iter().enumerate() {
+        let Some(wanted) = wanted.of(&node.uid) else { continue };
+        if !matches!(node.kind, PlannedKind::Operator(_)) {
+            restored.positions.insert(number, wanted.positions());
+        }
+        for (subtask, wanted) in node.parallelism.subtasks().zip(&wanted.subtasks) {
+            let place = (number, subtask.0);
+            for file in &wanted.in_flight {
+                let batches = read_in_flight(file, store, plan.max_parallelism).await?;
+                restored.in_flight.entry(place).or_default().extend(batches);
+            }
+            let PlannedKind::Operator(operator) = &node.kind else { continue };
+            if !node.is_keyed() {
+                continue;
+            }
+            if wanted.files.iter().all(|file| file.is_own) {
+                restored.files.insert(place, wanted.files.iter().map(|file| file.file.clone()).collect());
+            }
+            let load = Load {
+                uid: node.uid.to_string(),
+                checkpoint: manifest.checkpoint,
+                state: new_state(node, subtask)?,
+                states: operator.function.states.clone(),
+                store: Arc::clone(store),
+                now_ms,
+            };
+            loads.push((place, executor.offload(load.run(wanted.files.clone()))));
+        }
+    }
+    for (place, loading) in loads {
+        let Some(state) = loading.await else { return Err(shut_down()) };
+        restored.states.insert(place, state?);
+    }
+    Ok(restored)
+}
+
+pub(crate) fn job_operator(node: &PlannedNode) -> JobOperator {
+    JobOperator { uid: node.uid.clone(), kind: operator_kind(node), parallelism: node.parallelism }
+}
+
+pub(crate) fn operator_kind(node: &PlannedNode) -> OperatorKind {
+    match node.kind {
+        PlannedKind::Source(_) => OperatorKind::Source,
+        PlannedKind::Operator(_) => OperatorKind::Operator,
+        PlannedKind::Sink(_) => OperatorKind::Sink,
+    }
+}
+
+pub(crate) fn shut_down() -> Error {
+    Error::new(ErrorKind::Interrupted, "the job", "it is being shut down", "run it again")
+}
+
+/// The error for a file that isn't what the manifest says.
+fn refuse(file: &FileEntry, why: impl Into<String>) -> Error {
+    Error::job(
+        format!("the checkpoint's file {}", file.path),
+        why,
+        "restore from an older checkpoint with --restore-from, if one is retained, or start from the beginning with --fresh",
+    )
+}
+
+/// The loading of one subtask's state.
+struct Load {
+    uid: String,
+    checkpoint: CheckpointId,
+    state: KeyedState,
+    states: Vec<StateDescriptor>,
+    store: Arc<Store>,
+    /// What expires by now isn't loaded: wall-clock time, milliseconds since the Unix epoch.
+    now_ms: i64,
+}
+
+impl Load {
+    async fn run(mut self, files: Vec<FileToRead>) -> Result<KeyedState> {
+        // Increments may hold the same keys again; room for twice the keys of the full files at most is no waste to speak of.
+        let full: u64 = files.iter().filter(|file| file.file.scope == FileScope::Full).map(|file| file.file.rows).sum();
+        let rows = files.iter().map(|file| file.file.rows).sum::<u64>().min(full.saturating_mul(2));
+        self.state.set_time(self.now_ms);
+        self.state.reserve(usize::try_from(rows).unwrap_or(0));
+        for FileToRead { file, key_groups, .. } in files {
+            self.file(&file, key_groups).await?;
+            pass(FailPoint::StateHalfLoaded)?;
+        }
+        self.state.loaded();
+        Ok(self.state)
+    }
+
+    async fn file(&mut self, file: &FileEntry, key_groups: Range<u32>) -> Result<()> {
+        let index = self.index(file).await?;
+        let numbers = match_states(index.states(), &self.states).map_err(|error| {
+            let what = format!("operator {}, checkpoint {}", self.uid, self.checkpoint);
+            Error::incompatible(what, error.to_string(), "use the plugin version that took the checkpoint, or start from the beginning with --fresh")
+        })?;
+        for range in index.ranges(&key_groups) {
+            let bytes = read(&self.store, file, range.clone()).await?;
+            let state = &mut self.state;
+            let result = index.read(&range, &bytes, &key_groups, |mut row| -> Result<(), RestoreError> {
+                // Every number of the file has one of the function: they were matched.
+                row.state = numbers.get(row.state).copied().unwrap_or(row.state);
+                Ok(state.load(&row)?)
+            });
+            result.map_err(|error| refuse(file, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// The index of a file, at its end.
+    async fn index(&self, file: &FileEntry) -> Result<StateFileIndex> {
+        match self.store.size(&file.path).await? {
+            Some(bytes) if bytes == file.bytes => {}
+            Some(bytes) => return Err(refuse(file, format!("it has {bytes} bytes, and its checkpoint says {}", file.bytes))),
+            None => return Err(refuse(file, "it is missing")),
+        }
+        let expected = info_of(file);
+        let mut range = StateFileIndex::tail_bytes(expected.bytes);
+        loop {
+            let tail = read(&self.store, file, range.clone()).await?;
+            match StateFileIndex::parse(&tail, &expected) {
+                Ok(index) => return Ok(index),
+                Err(FileError::TailTooShort { needed }) if needed != range => range = needed,
+                Err(error) => return Err(refuse(file, error.to_string())),
+            }
+        }
+    }
+}
+
+/// Part of a file.
+async fn read(store: &Store, file: &FileEntry, range: Range<u64>) -> Result<Bytes> {
+    let mut parts = store.get_ranges(&file.path, &[range]).await?;
+    parts.pop().ok_or_else(|| refuse(file, "it can't be read"))
+}
+
+/// What the manifest says of a state file.
+fn info_of(file: &FileEntry) -> StateFileInfo {
+    let scope = match file.scope {
+        FileScope::Full => SnapshotScope::Full,
+        FileScope::Changes => SnapshotScope::Changes,
+    };
+    StateFileInfo { scope, rows: file.rows, bytes: file.bytes, checksum: file.checksum, key_groups: file.key_groups.clone() }
+}
+
+/// The overtaken batches of a file, as far as they belong to the key groups that are wanted.
+async fn read_in_flight(wanted: &FileToRead, store: &Store, groups: MaxParallelism) -> Result<Vec<(u32, Batch)>> {
+    let FileToRead { file, key_groups, .. } = wanted;
+    let bytes = read(store, file, 0..file.bytes).await?;
+    let mut batches = in_flight::decode(&bytes, file.checksum).map_err(|why| refuse(file, why))?;
+    // Without key groups, its records have no keys and one reader.
+    if !key_groups.is_empty() {
+        batches.iter_mut().for_each(|(_, batch)| *batch = keep(batch, key_groups, groups));
+    }
+    Ok(batches)
+}
+
+/// The rows whose keys belong to `key_groups`, in order.
+fn keep(batch: &Batch, key_groups: &Range<u32>, groups: MaxParallelism) -> Batch {
+    let mut kept = BatchBuilder::default();
+    for row in batch.iter() {
+        let hash = hash_key(row.key.unwrap_or_default());
+        if key_groups.contains(&groups.key_group(hash).0) {
+            kept.push_hashed(&row, hash);
+        }
+    }
+    kept.take()
+}

@@ -1,0 +1,233 @@
+//! The rows of a snapshot as they were captured, back to back in memory, and their order in a file.
+
+use std::cmp::Ordering;
+
+use weir_model::key_group::KeyGroup;
+
+use crate::backing::DiskView;
+use crate::column::StateError;
+use crate::prefetch::prefetch;
+use crate::row::{SnapshotScope, StateRow};
+use crate::varint::{read_varint, write_varint};
+
+/// Rows that no writer touches any more: a frozen view of the state, all of it or what had changed.
+#[derive(Debug)]
+pub struct Captured {
+    scope: SnapshotScope,
+    /// Rows lie in chunks, so that capturing one more never moves those before it. Of two rows for the same, the later holds.
+    chunks: Vec<Vec<u8>>,
+    /// Rows that are older than all in `chunks`.
+    older: Vec<Vec<u8>>,
+    /// Or all that was on disk.
+    view: Option<Result<DiskView, StateError>>,
+    rows: u64,
+    /// One more than the highest number of a state in any row.
+    states: usize,
+    /// One more than the highest key group of any row.
+    groups: usize,
+}
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What a row takes besides its bytes, at most: group, time, and four numbers of at most ten bytes.
+const ROW_HEAD_BYTES_MAX: usize = 2 + 4 + 4 * 10;
+
+/// How far ahead of its use a row is asked for.
+const PREFETCH_ROWS: usize = 16;
+
+/// A row's place: its chunk in the upper half, the older ones first, and its offset in the lower. A later row has a higher one.
+type RowAt = u64;
+
+impl Captured {
+    pub(crate) fn new(scope: SnapshotScope) -> Self {
+        Self { scope, chunks: Vec::new(), older: Vec::new(), view: None, rows: 0, states: 0, groups: 0 }
+    }
+
+    /// A view of all that is on disk, which is read when it becomes a file; or why there is none.
+    pub(crate) fn on_disk(scope: SnapshotScope, view: Result<DiskView, StateError>) -> Self {
+        let rows = view.as_ref().map_or(0, |view| view.rows);
+        Self { view: Some(view), rows, ..Self::new(scope) }
+    }
+
+    /// What these rows are: all of the state, or what had changed.
+    #[must_use]
+    pub fn scope(&self) -> SnapshotScope {
+        self.scope
+    }
+
+    /// The number of rows, deletions included; of a view on disk, about so many, and no fewer than there are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The memory that the rows take, in bytes; none for those on disk.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.all_chunks().map(Vec::len).sum()
+    }
+
+    /// Adds a row, later than all others.
+    pub(crate) fn push(&mut self, row: &StateRow<'_>) {
+        push_row(&mut self.chunks, row);
+        self.count(row);
+    }
+
+    /// Adds a row that is older than all that [`Self::push`] adds, before or after, and later than the older ones before it.
+    pub(crate) fn push_older(&mut self, row: &StateRow<'_>) {
+        push_row(&mut self.older, row);
+        self.count(row);
+    }
+
+    fn count(&mut self, row: &StateRow<'_>) {
+        self.rows += 1;
+        self.states = self.states.max(row.state + 1);
+        self.groups = self.groups.max(row.key_group.0 as usize + 1);
+    }
+
+    fn all_chunks(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.older.iter().chain(&self.chunks)
+    }
+
+    fn chunk(&self, number: usize) -> Option<&Vec<u8>> {
+        self.older.get(number).or_else(|| self.chunks.get(number.checked_sub(self.older.len())?))
+    }
+
+    /// The rows in the order of a file: by state, key group, key, the mark that a key was cleared first, then sub-key. A row is there once.
+    ///
+    /// # Errors
+    /// [`StateError::Disk`] when they are on a disk that fails.
+    pub fn for_each_sorted(&mut self, mut each: impl FnMut(&StateRow<'_>)) -> Result<(), StateError> {
+        if let Some(view) = self.view.take() {
+            return view?.for_each(each);
+        }
+        for mut bucket in self.buckets() {
+            // Numbers first, in the few instructions that numbers take; then, by all there is, those that this leaves open.
+            bucket.sort_unstable();
+            bucket.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1).for_each(|same| {
+                same.sort_unstable_by(|(_, a), (_, b)| self.compare(*a, *b));
+            });
+            let mut before: Option<(&[u8], Option<&[u8]>)> = None;
+            let mut cleared: Option<(&[u8], RowAt)> = None;
+            for (number, (_, at)) in bucket.iter().enumerate() {
+                if let Some((_, later)) = bucket.get(number + PREFETCH_ROWS) {
+                    self.prefetch(*later);
+                }
+                let Some(row) = self.row(*at) else { continue };
+                let is_cleared = cleared.is_some_and(|(key, cleared_at)| key == row.key && *at < cleared_at);
+                if before != Some((row.key, row.sub_key)) && !is_cleared {
+                    each(&row);
+                    if row.value.is_none() && row.sub_key.is_none() {
+                        cleared = Some((row.key, *at));
+                    }
+                }
+                before = Some((row.key, row.sub_key));
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows, each by the beginning of its key and its place; one list for each state and key group, in order of both.
+    fn buckets(&self) -> Vec<Vec<(u64, RowAt)>> {
+        let mut buckets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(self.states * self.groups).collect();
+        self.for_each(|at, row| {
+            if let Some(bucket) = buckets.get_mut(row.state * self.groups + row.key_group.0 as usize) {
+                bucket.push((prefix(row.key), at));
+            }
+        });
+        buckets
+    }
+
+    /// The rows as they were captured.
+    fn for_each(&self, mut each: impl FnMut(RowAt, &StateRow<'_>)) {
+        for (number, chunk) in self.all_chunks().enumerate() {
+            let mut rest = chunk.as_slice();
+            while let Some((row, behind)) = read_row(rest) {
+                each((number as u64) << 32 | (chunk.len() - rest.len()) as u64, &row);
+                rest = behind;
+            }
+        }
+    }
+
+    #[inline]
+    fn row(&self, at: RowAt) -> Option<StateRow<'_>> {
+        let chunk = self.chunk((at >> 32) as usize)?;
+        read_row(chunk.get(at as u32 as usize..)?).map(|(row, _)| row)
+    }
+
+    /// Asks the processor to bring a row.
+    #[inline]
+    fn prefetch(&self, at: RowAt) {
+        if let Some(byte) = self.chunk((at >> 32) as usize).and_then(|chunk| chunk.get(at as u32 as usize)) {
+            prefetch(byte);
+        }
+    }
+
+    fn compare(&self, a: RowAt, b: RowAt) -> Ordering {
+        let order = |a: &StateRow<'_>, b: &StateRow<'_>| a.key.cmp(b.key).then_with(|| a.sub_key.cmp(&b.sub_key));
+        // `None` is less than any sub-key; the later row comes first.
+        self.row(a).zip(self.row(b)).map_or(Ordering::Equal, |(a, b)| order(&a, &b)).then(b.cmp(&a))
+    }
+}
+
+fn push_row(chunks: &mut Vec<Vec<u8>>, row: &StateRow<'_>) {
+    let bytes_max = ROW_HEAD_BYTES_MAX + row.key.len() + row.sub_key.map_or(0, <[u8]>::len) + row.value.map_or(0, <[u8]>::len);
+    if chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < bytes_max) {
+        chunks.push(Vec::with_capacity(bytes_max.max(CHUNK_BYTES)));
+    }
+    let Some(chunk) = chunks.last_mut() else { return };
+    chunk.extend_from_slice(&(row.key_group.0 as u16).to_le_bytes());
+    chunk.extend_from_slice(&row.written_s.to_le_bytes());
+    write_varint(row.state as u64, chunk);
+    write_varint(row.key.len() as u64, chunk);
+    // 0 stands for none.
+    write_varint(row.sub_key.map_or(0, |sub_key| sub_key.len() as u64 + 1), chunk);
+    write_varint(row.value.map_or(0, |value| value.len() as u64 + 1), chunk);
+    chunk.extend_from_slice(row.key);
+    chunk.extend_from_slice(row.sub_key.unwrap_or_default());
+    chunk.extend_from_slice(row.value.unwrap_or_default());
+}
+
+/// The first eight bytes of a key, such that keys with different ones are in the same order.
+#[inline]
+fn prefix(key: &[u8]) -> u64 {
+    let short = || {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        bytes
+    };
+    u64::from_be_bytes(key.first_chunk().copied().unwrap_or_else(short))
+}
+
+/// The row that `bytes` starts with, and what is behind it.
+#[inline]
+fn read_row(bytes: &[u8]) -> Option<(StateRow<'_>, &[u8])> {
+    let (group, bytes) = bytes.split_first_chunk()?;
+    let (written_s, mut rest) = bytes.split_first_chunk()?;
+    let state = read_varint(&mut rest)? as usize;
+    let key = read_varint(&mut rest)? as usize;
+    let sub_key = read_varint(&mut rest)?.checked_sub(1);
+    let value = read_varint(&mut rest)?.checked_sub(1);
+    let mut take = |length: usize| {
+        let (taken, behind) = rest.split_at_checked(length)?;
+        rest = behind;
+        Some(taken)
+    };
+    let key = take(key)?;
+    let sub_key = match sub_key {
+        Some(length) => Some(take(length as usize)?),
+        None => None,
+    };
+    let value = match value {
+        Some(length) => Some(take(length as usize)?),
+        None => None,
+    };
+    let key_group = KeyGroup(u16::from_le_bytes(*group).into());
+    Some((StateRow { state, key_group, key, sub_key, value, written_s: u32::from_le_bytes(*written_s) }, rest))
+}

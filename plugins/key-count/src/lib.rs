@@ -1,0 +1,69 @@
+//! Counts of numbers, for jobs with millions of small keys: numbers in a row become keys all over the place, and each key is counted.
+//!
+//! Whoever knows the number of a record can tell its key and what its count has to be, see [`Sweep`]: a job that was killed and goes on can be checked
+//! without a second job.
+
+mod keys;
+
+pub use keys::{Sweep, key_of, place_in_fill};
+
+use weir_guest::{Collector, FlatMap, KeyedContext, KeyedProcess, OpenContext, Result, ValueState};
+
+weir_guest::export! {
+    /// Gives each number a key, as `Sweep` says: config `keys` (1,000,000) and `hits` (16).
+    "spread" => Spread,
+    /// Adds up the numbers of each key and emits the sum so far.
+    "count" => Count,
+}
+
+/// Gives each number a key.
+#[derive(Debug, Default)]
+pub struct Spread {
+    sweep: Sweep,
+}
+
+impl FlatMap for Spread {
+    type In = u64;
+    type Out = (u64, u64);
+
+    fn open(ctx: &mut OpenContext) -> Self {
+        let (keys, hits) = (ctx.config_or("keys", 1_000_000), ctx.config_or("hits", 16));
+        let sweep = Sweep::new(keys, hits);
+        if sweep.is_none() {
+            ctx.refuse("config `keys` and `hits` must be 1 to 2147483646");
+        }
+        Self { sweep: sweep.unwrap_or_default() }
+    }
+
+    #[inline]
+    fn flat_map(&mut self, number: u64, out: &mut Collector<Self::Out>) -> Result<()> {
+        out.collect((self.sweep.record(number).0, 1));
+        Ok(())
+    }
+}
+
+/// Adds up the numbers of each key and emits the sum so far.
+pub struct Count {
+    count: ValueState<u64>,
+}
+
+impl KeyedProcess for Count {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64);
+
+    fn open(ctx: &mut OpenContext) -> Self {
+        Self { count: ctx.value_state("count") }
+    }
+
+    #[inline]
+    fn process(&mut self, key: u64, n: u64, _ctx: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
+        let total = self.count.get().unwrap_or(0) + n;
+        self.count.set(total);
+        out.collect((key, total));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Keys come as the order says, and counts are what it foretells.
+
+use std::collections::BTreeMap;
+
+use weir_guest::testing::Harness;
+
+use super::*;
+
+fn check(keys: u64, hits: u64, records: u64) {
+    let mut spread = Harness::with_config::<Spread>(&[("keys", &keys.to_string()), ("hits", &hits.to_string())]);
+    for number in 0..records {
+        spread.push_value(number);
+    }
+    spread.process(1024);
+    let mut count = Harness::new::<Count>();
+    for (key, n) in spread.records::<(u64, u64)>() {
+        count.push(key, n);
+    }
+    count.process(1024);
+    let sweep = Sweep::new(keys, hits).unwrap();
+    let expected: Vec<_> = (0..records).map(|number| sweep.record(number)).collect();
+    assert_eq!(count.records::<(u64, u64)>(), expected, "{keys} keys, {hits} hits");
+}
+
+#[test]
+fn the_count_of_a_record_is_known_from_its_number() {
+    check(1, 1, 5);
+    check(7, 3, 100);
+    check(1000, 16, 20_000);
+}
+
+#[test]
+fn every_key_comes_once_before_any_comes_again() {
+    let keys = 1000;
+    let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
+    (0..keys).for_each(|number| *seen.entry(Sweep::new(keys, 4).unwrap().record(number).0).or_default() += 1);
+    assert_eq!((seen.len(), seen.values().sum()), (1000, 1000));
+}
+
+#[test]
+fn neighbours_come_far_apart_in_the_fill() {
+    for keys in [1_000_000, 10_000_000] {
+        let near = (0..1000).filter(|number| place_in_fill(*number, keys).abs_diff(place_in_fill(number + 1, keys)) < 1000);
+        assert_eq!(near.count(), 0, "{keys}");
+    }
+}
+
+#[test]
+fn a_sweep_over_nothing_is_refused() {
+    assert_eq!(Sweep::new(0, 1), None);
+    assert_eq!(Sweep::new(1, 0), None);
+    assert_eq!(Sweep::new(1 << 31, 1), None);
+    assert!(Sweep::new((1 << 31) - 2, 1).is_some());
+}

@@ -1,0 +1,106 @@
+//! Jobs that are killed, fail or are stopped anywhere, and run again: what they commit is what an undisturbed run commits. `cargo xtask torture` does more of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use weir_model::fail_point::FailPoint;
+use weir_tests::crash::case::{Case, Disturbance, How, Run};
+use weir_tests::crash::mutation::{Base, Verdict};
+use weir_tests::crash::points::{self, UNREACHABLE, fail_at, is_unreachable, kill_at};
+use weir_tests::crash::{Expected, SCENARIOS, random};
+
+/// Kills at random in a CI run.
+const RANDOM_KILLS: u64 = 24;
+/// Damaged files in a CI run.
+const MUTATIONS: u64 = 40;
+/// For the random cases of this file.
+const SEED: u64 = 0x005e_ed00;
+
+/// The recount of a scenario, made once.
+fn expected(case: &Case) -> &'static Expected {
+    static ALL: Mutex<BTreeMap<&str, &Expected>> = Mutex::new(BTreeMap::new());
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.entry(case.scenario.name).or_insert_with(|| Box::leak(Box::new(case.scenario.expected())))
+}
+
+/// Runs a case; its folder stays if it goes wrong, or hangs.
+fn check(case: &Case) -> Vec<How> {
+    let folder = case.scenario.folder();
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| case.run(&folder, expected(case)))).unwrap_or_else(|_| Err("see the panic before this one".into()));
+    outcome.unwrap_or_else(|why| panic!("{case}\n{why}\nsee {}", folder.keep().display()))
+}
+
+/// All points that `of` says, each in its own case, over two threads.
+fn at_each_point(of: fn(FailPoint) -> Case, then: impl Fn(FailPoint, &Case, &[How]) + Sync) {
+    let (even, odd): (Vec<_>, Vec<_>) =
+        FailPoint::ALL.iter().copied().filter(|point| !is_unreachable(*point)).enumerate().partition(|(number, _)| number % 2 == 0);
+    std::thread::scope(|scope| {
+        for half in [even, odd] {
+            let then = &then;
+            scope.spawn(move || {
+                for (_, point) in half {
+                    let case = of(point);
+                    then(point, &case, &check(&case));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_job_that_nobody_disturbs_is_exact_in_every_scenario() {
+    for scenario in SCENARIOS {
+        let case = Case { scenario: *scenario, runs: Vec::new(), last_parallelism: scenario.parallelism };
+        drop(check(&case));
+    }
+}
+
+#[test]
+fn a_job_that_is_killed_at_any_point_is_exact() {
+    at_each_point(kill_at, |point, case, hows| {
+        assert!(hows.len() == case.runs.len() && hows.iter().all(|how| *how == How::Killed), "{} wasn't reached: {hows:?} of {case}", point.name());
+    });
+}
+
+#[test]
+fn a_step_that_fails_at_any_point_costs_nothing() {
+    at_each_point(fail_at, |_, _, _| {});
+}
+
+#[test]
+fn points_that_are_called_unreachable_are() {
+    for (point, why) in UNREACHABLE {
+        for name in ["text", "joined, unaligned"] {
+            let scenario = *points::scenario(name);
+            let run = |at| Run { disturbance: Disturbance::Points(format!("{}=kill@{at}", point.name())), parallelism: scenario.parallelism };
+            let case = Case { scenario, runs: vec![run(1)], last_parallelism: scenario.parallelism };
+            assert_eq!(check(&case), [How::Done], "{}: {why}", point.name());
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_killed_at_random_is_exact() {
+    for seed in 0..RANDOM_KILLS {
+        drop(check(&random::case(SEED + seed, None)));
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_by_name_or_harmless() {
+    let base = Base::new(points::scenario("generator, three retained"), "some-notified=kill@12");
+    let mut refused = 0;
+    for seed in 0..MUTATIONS {
+        let mutation = base.mutation(SEED + seed);
+        match base.check(&mutation) {
+            Ok(Verdict::Refused) => refused += 1,
+            Ok(Verdict::Exact) => {}
+            Err(why) => panic!("{mutation}\n{why}"),
+        }
+    }
+    assert!(refused > 0, "nothing was refused");
+}
