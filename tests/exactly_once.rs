@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use weir_model::fail_point::FailPoint;
 use weir_tests::crash::case::{Case, Disturbance, How, Run};
 use weir_tests::crash::mutation::{Base, Verdict};
-use weir_tests::crash::points::{self, UNREACHABLE, fail_at, is_unreachable, kill_at};
+use weir_tests::crash::points::{self, fail_at, is_passed_in, kill_at};
 use weir_tests::crash::{Expected, SCENARIOS, random};
 
 /// Kills at random in a CI run.
@@ -36,8 +36,7 @@ fn check(case: &Case) -> Vec<How> {
 
 /// All points that `of` says, each in its own case, over two threads.
 fn at_each_point(of: fn(FailPoint) -> Case, then: impl Fn(FailPoint, &Case, &[How]) + Sync) {
-    let (even, odd): (Vec<_>, Vec<_>) =
-        FailPoint::ALL.iter().copied().filter(|point| !is_unreachable(*point)).enumerate().partition(|(number, _)| number % 2 == 0);
+    let (even, odd): (Vec<_>, Vec<_>) = FailPoint::ALL.iter().copied().enumerate().partition(|(number, _)| number % 2 == 0);
     std::thread::scope(|scope| {
         for half in [even, odd] {
             let then = &then;
@@ -67,20 +66,21 @@ fn a_job_that_is_killed_at_any_point_is_exact() {
 }
 
 #[test]
-fn a_step_that_fails_at_any_point_costs_nothing() {
-    at_each_point(fail_at, |_, _, _| {});
+fn points_that_a_scenario_is_said_not_to_pass_are_not_passed() {
+    for name in ["text", "text, in S3"] {
+        let scenario = *points::scenario(name);
+        for point in FailPoint::ALL.iter().filter(|point| !is_passed_in(**point, &scenario)) {
+            let disturbance = Disturbance::Points(format!("{}=kill@1", point.name()));
+            let runs = vec![Run { disturbance, parallelism: scenario.parallelism }];
+            let case = Case { scenario, runs, last_parallelism: scenario.parallelism };
+            assert_eq!(check(&case), [How::Done], "{} in {name}", point.name());
+        }
+    }
 }
 
 #[test]
-fn points_that_are_called_unreachable_are() {
-    for (point, why) in UNREACHABLE {
-        for name in ["text", "joined, unaligned"] {
-            let scenario = *points::scenario(name);
-            let run = |at| Run { disturbance: Disturbance::Points(format!("{}=kill@{at}", point.name())), parallelism: scenario.parallelism };
-            let case = Case { scenario, runs: vec![run(1)], last_parallelism: scenario.parallelism };
-            assert_eq!(check(&case), [How::Done], "{}: {why}", point.name());
-        }
-    }
+fn a_step_that_fails_at_any_point_costs_nothing() {
+    at_each_point(fail_at, |_, _, _| {});
 }
 
 #[test]

@@ -12,7 +12,7 @@ use weir_model::fail_point::FailPoint;
 use weir_model::time::{Clock, SystemClock};
 use weir_tests::crash::case::{Case, Disturbance, How};
 use weir_tests::crash::mutation::{Base, Verdict};
-use weir_tests::crash::points::{UNREACHABLE, is_unreachable, kill_at, scenario};
+use weir_tests::crash::points::{kill_at, scenario};
 use weir_tests::crash::{Expected, SCENARIOS, random};
 use weir_tests::simulation::campaign;
 
@@ -112,13 +112,12 @@ fn in_parallel(request: &Request, work: impl Fn(u64) -> bool + Sync) {
 
 fn kills(request: &Request, report: &Mutex<Report>) {
     let expected: BTreeMap<&str, Expected> = SCENARIOS.iter().map(|scenario| (scenario.name, scenario.expected())).collect();
-    let points: Vec<FailPoint> = FailPoint::ALL.iter().copied().filter(|point| !is_unreachable(*point)).collect();
     in_parallel(request, |number| {
         if locked(report).kills >= request.kills && !(request.only.is_some() && number == 0) {
             return false;
         }
         let seed = request.only.unwrap_or(request.seed + number);
-        let case = case(seed, if request.only.is_some() { None } else { Some(number) }, &points);
+        let case = case(seed, if request.only.is_some() { None } else { Some(number) });
         let folder = case.scenario.folder();
         let outcome = match expected.get(case.scenario.name) {
             Some(expected) => catch_unwind(AssertUnwindSafe(|| case.run(&folder, expected))).unwrap_or_else(|payload| Err(panic_text(&payload))),
@@ -145,10 +144,10 @@ fn kills(request: &Request, report: &Mutex<Report>) {
 }
 
 /// Each point in its own way first (`number` counts the cases, unless one is wanted again); then by the seed, every second one at a point of its own.
-fn case(seed: u64, number: Option<u64>, points: &[FailPoint]) -> Case {
-    let point = |number: u64| points.get(number as usize % points.len().max(1)).copied();
+fn case(seed: u64, number: Option<u64>) -> Case {
+    let point = |number: u64| FailPoint::ALL.get(number as usize % FailPoint::ALL.len()).copied();
     match number.and_then(point) {
-        Some(first) if number.is_some_and(|number| number < points.len() as u64) => kill_at(first),
+        Some(first) if number.is_some_and(|number| number < FailPoint::ALL.len() as u64) => kill_at(first),
         _ => random::case(seed, if seed.is_multiple_of(2) { point(seed / 2) } else { None }),
     }
 }
@@ -221,10 +220,8 @@ fn text(request: &Request, report: &Report, seconds: f64) -> String {
         );
         let _ = writeln!(text, "{} stopped by SIGINT, {} failed by an injected error", report.interrupted, report.failed);
         for point in FailPoint::ALL {
-            let unreachable = UNREACHABLE.iter().find(|(unreachable, _)| unreachable == point);
             let hits = report.at_points.get(point).copied().unwrap_or_default();
-            let remark = unreachable.map_or(String::new(), |(_, why)| format!("  ({why})"));
-            let _ = writeln!(text, "{hits:>7}  {}{remark}", point.name());
+            let _ = writeln!(text, "{hits:>7}  {}", point.name());
         }
     }
     if request.mutations > 0 {

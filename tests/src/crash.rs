@@ -38,6 +38,15 @@ pub enum Input {
     Joined,
 }
 
+/// Where checkpoints and output go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// Into folders.
+    Folders,
+    /// Into the same folders as buckets, through a server.
+    S3,
+}
+
 /// What a scenario promises about each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
@@ -54,6 +63,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// Where its records come from.
     pub input: Input,
+    /// Where it keeps its checkpoints and puts its output.
+    pub storage: Storage,
     /// Subtasks of a node, unless a run says otherwise.
     pub parallelism: u32,
     /// What it promises.
@@ -67,8 +78,16 @@ pub struct Scenario {
 }
 
 /// A job like many.
-const PLAIN: Scenario =
-    Scenario { name: "text", input: Input::Text, parallelism: 2, promise: Promise::ExactlyOnce, checkpointing: "", state: "", sink: "" };
+const PLAIN: Scenario = Scenario {
+    name: "text",
+    input: Input::Text,
+    storage: Storage::Folders,
+    parallelism: 2,
+    promise: Promise::ExactlyOnce,
+    checkpointing: "",
+    state: "",
+    sink: "",
+};
 
 /// What is killed. The first is enough for most points.
 pub const SCENARIOS: &[Scenario] = &[
@@ -96,6 +115,8 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "generator, short timeout", input: Input::Generator, checkpointing: "timeout = \"10ms\"", ..PLAIN },
+    Scenario { name: "text, in S3", storage: Storage::S3, ..PLAIN },
+    Scenario { name: "generator, unaligned, in S3", input: Input::Generator, storage: Storage::S3, checkpointing: "unaligned = true", ..PLAIN },
     Scenario { name: "text, on disk", state: "backend = \"disk\"\nmemory = \"1MiB\"", ..PLAIN },
 ];
 
@@ -103,9 +124,10 @@ impl Scenario {
     /// The job file.
     #[must_use]
     pub fn job(&self) -> String {
+        let at = if self.storage == Storage::S3 { "s3://" } else { "" };
         let mut toml = format!(
             "[job]\nname = \"crash\"\nmax-parallelism = 128\n\
-             [checkpointing]\ninterval = \"10ms\"\ntolerable-failed-checkpoints = 1000\n{}\n[state]\n{}\n\
+             [checkpointing]\ndir = \"{at}checkpoints\"\ninterval = \"10ms\"\ntolerable-failed-checkpoints = 1000\n{}\n[state]\n{}\n\
              [restart]\nstrategy = \"fixed-delay\"\nattempts = 20\ndelay = \"1ms\"\n{WORD_COUNT}",
             self.checkpointing, self.state
         );
@@ -123,8 +145,8 @@ impl Scenario {
             toml,
             "[operators.tokenize]\nplugin = \"word-count\"\nfunction = \"tokenize\"\ninputs = {sources:?}\n\
              [operators.count]\nplugin = \"word-count\"\nfunction = \"count\"\ninput = \"tokenize\"\n\
-             [sinks.counts]\nconnector = \"file\"\npath = \"out/counts\"\ninput = \"count\"\n{}\n\
-             [sinks.copy]\nconnector = \"file\"\npath = \"out/copy\"\ninputs = {sources:?}\n",
+             [sinks.counts]\nconnector = \"file\"\npath = \"{at}out/counts\"\ninput = \"count\"\n{}\n\
+             [sinks.copy]\nconnector = \"file\"\npath = \"{at}out/copy\"\ninputs = {sources:?}\n",
             self.sink
         )
         .unwrap();
@@ -134,7 +156,10 @@ impl Scenario {
     /// A folder with the job file and its input.
     #[must_use]
     pub fn folder(&self) -> JobFolder {
-        let folder = JobFolder::new();
+        let folder = match self.storage {
+            Storage::Folders => JobFolder::new(),
+            Storage::S3 => JobFolder::with_buckets(&["checkpoints", "out"]),
+        };
         folder.write("job.toml", self.job());
         for number in 0..FILES {
             match self.input {

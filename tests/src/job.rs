@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{Ended, Weir};
+use crate::s3::S3Server;
 
 /// The table of the plugin that counts words.
 pub const WORD_COUNT: &str = "[plugins.word-count]\npath = \"${PLUGINS}/word_count.wasm\"\n";
@@ -28,6 +29,8 @@ pub fn word_count(source: &str, sink: &str) -> String {
 /// A folder that goes away with the test.
 #[derive(Debug)]
 pub struct JobFolder {
+    /// Goes before the folder that it serves.
+    s3: Option<S3Server>,
     temp: TempDir,
 }
 
@@ -39,7 +42,24 @@ impl JobFolder {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes a folder on the disk")]
     pub fn new() -> Self {
-        Self { temp: TempDir::new().unwrap() }
+        Self { s3: None, temp: TempDir::new().unwrap() }
+    }
+
+    /// One whose subfolders of these names are buckets for every `weir` that runs in it.
+    ///
+    /// # Panics
+    /// When it can't be made or served.
+    #[must_use]
+    pub fn with_buckets(buckets: &[&str]) -> Self {
+        let folder = Self::new();
+        buckets.iter().for_each(|bucket| std::fs::create_dir(folder.path().join(bucket)).unwrap());
+        Self { s3: Some(S3Server::start(folder.path())), ..folder }
+    }
+
+    /// The server of its buckets, if it has any.
+    #[must_use]
+    pub fn s3(&self) -> Option<&S3Server> {
+        self.s3.as_ref()
     }
 
     /// Where it is.
@@ -68,7 +88,8 @@ impl JobFolder {
     /// `weir` with these arguments, in this folder.
     #[must_use]
     pub fn weir(&self, arguments: &[&str]) -> Weir {
-        Weir::new(self.path(), arguments)
+        let variables = self.s3.iter().flat_map(S3Server::variables);
+        variables.fold(Weir::new(self.path(), arguments), |weir, (name, value)| weir.env(name, value))
     }
 
     /// `weir run` of this job file, its summary in `summary.json`, with further arguments.

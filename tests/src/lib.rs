@@ -8,4 +8,5 @@ pub mod job;
 pub mod operator;
 pub mod oracle;
 pub mod process;
+pub mod s3;
 pub mod simulation;

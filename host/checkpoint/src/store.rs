@@ -82,6 +82,17 @@ impl Store {
         Self { patience, ..self }
     }
 
+    /// Sees that the store answers. Whoever has just named it learns soon that it doesn't; later operations have more patience.
+    ///
+    /// # Errors
+    /// When it refuses, or doesn't answer within 15 seconds.
+    pub async fn reach(&self) -> Result<()> {
+        if self.local.is_some() {
+            return Ok(());
+        }
+        self.clone().with_patience(self.patience.at_first()).list_folder(paths::OWNERS).await.map(drop)
+    }
+
     /// Marks the job as running on this machine, as long as the lock is held. Only a folder on a disk can be marked; elsewhere, whoever comes later takes
     /// the job over.
     ///
@@ -261,7 +272,7 @@ impl Store {
 
     async fn list_under(&self, folder: &Path) -> Result<Vec<String>> {
         let listing = self.patience.keep_trying(|| self.objects.list(Some(folder)).map_ok(|meta| meta.location).try_collect::<Vec<_>>());
-        let objects = listing.await.map_err(|error| self.unreadable(folder.as_ref(), &error))?;
+        let objects = listing.await.map_err(|error| self.unreadable(&self.relative(folder).unwrap_or_default(), &error))?;
         Ok(objects.iter().filter_map(|object| self.relative(object)).collect())
     }
 

@@ -131,6 +131,9 @@ impl Job {
         };
         let executor = Executor::threads(control.handle().clone());
         let started = control.block_on(async {
+            if let Some(store) = &store {
+                store.reach().await?;
+            }
             let started = Self::start_in(plan, options, executor.clone(), store).await;
             if started.is_err() {
                 executor.close().await;

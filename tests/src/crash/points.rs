@@ -3,11 +3,7 @@
 use weir_model::fail_point::FailPoint;
 
 use crate::crash::case::{Case, Disturbance, Run};
-use crate::crash::{SCENARIOS, Scenario};
-
-/// Points that no job with local files passes, and why.
-pub const UNREACHABLE: &[(FailPoint, &str)] =
-    &[(FailPoint::CommitSentResponseLost, "only a sink in an object store commits by a request; its own tests pass here")];
+use crate::crash::{SCENARIOS, Scenario, Storage};
 
 /// How a run comes to a point.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +40,7 @@ fn way(point: FailPoint) -> Way {
         _ if is_of_restore(point) => Way { at: 1, before: Some(BEFORE_RESTORE), ..way },
         FailPoint::TimeoutRacesAck | FailPoint::CancelledDuringUpload => Way { at: 1, ..way },
         FailPoint::InFlightHalfWritten => Way { scenario: "joined, unaligned", at: 1, ..way },
+        FailPoint::CommitSentResponseLost => Way { scenario: "text, in S3", ..way },
         FailPoint::StoppedButRunning => Way { at: 1, ..way },
         _ => way,
     }
@@ -71,10 +68,21 @@ pub fn scenario(name: &str) -> &'static Scenario {
     SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap_or_else(|| panic!("there is no scenario {name:?}"))
 }
 
-/// Whether no job with local files passes there.
+/// Whether a job of that kind can pass there.
 #[must_use]
-pub fn is_unreachable(point: FailPoint) -> bool {
-    UNREACHABLE.iter().any(|(unreachable, _)| *unreachable == point)
+pub fn is_passed_in(point: FailPoint, scenario: &Scenario) -> bool {
+    match point {
+        // Only a sink in an object store commits by a request.
+        FailPoint::CommitSentResponseLost => scenario.storage == Storage::S3,
+        // Only a disk has files that are half there.
+        FailPoint::StateFileHalfWritten
+        | FailPoint::StateFileNotSynced
+        | FailPoint::ManifestHalfWritten
+        | FailPoint::ManifestSyncedNotRenamed
+        | FailPoint::ManifestRenamedDirNotSynced => scenario.storage == Storage::Folders,
+        FailPoint::InFlightHalfWritten => scenario.checkpointing.contains("unaligned"),
+        _ => true,
+    }
 }
 
 /// A case that is killed at `point` in its last disturbed run.

@@ -6,8 +6,8 @@ use weir_connect::random::Random;
 use weir_model::fail_point::FailPoint;
 
 use crate::crash::case::{Case, Disturbance, Run};
-use crate::crash::points::{BEFORE_RESTORE, armed, is_of_restore, is_unreachable};
-use crate::crash::{PLAIN, SCENARIOS};
+use crate::crash::points::{BEFORE_RESTORE, armed, is_of_restore, is_passed_in};
+use crate::crash::{PLAIN, SCENARIOS, Scenario};
 
 /// Runs that are disturbed, at most.
 const RUNS_MAX: u64 = 4;
@@ -22,7 +22,8 @@ const PARALLELISM_MAX: u64 = 3;
 #[must_use]
 pub fn case(seed: u64, at: Option<FailPoint>) -> Case {
     let mut random = Random::new(seed);
-    let scenario = SCENARIOS.get(below(&mut random, SCENARIOS.len() as u64) as usize).copied().unwrap_or(PLAIN);
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| at.is_none_or(|at| is_passed_in(at, scenario))).collect();
+    let scenario = scenarios.get(below(&mut random, scenarios.len() as u64) as usize).copied().copied().unwrap_or(PLAIN);
     let parallelism = |random: &mut Random| match below(random, 4) {
         0 => 1 + below(random, PARALLELISM_MAX) as u32,
         _ => scenario.parallelism,
@@ -57,8 +58,7 @@ fn passes_once(point: FailPoint) -> bool {
 }
 
 fn point(random: &mut Random) -> FailPoint {
-    let reachable: Vec<FailPoint> = FailPoint::ALL.iter().copied().filter(|point| !is_unreachable(*point)).collect();
-    reachable.get(below(random, reachable.len() as u64) as usize).copied().unwrap_or(FailPoint::SomeAcked)
+    FailPoint::ALL.get(below(random, FailPoint::ALL.len() as u64) as usize).copied().unwrap_or(FailPoint::SomeAcked)
 }
 
 /// Early ones more often than late ones: most jobs here have few checkpoints.

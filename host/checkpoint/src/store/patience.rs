@@ -5,6 +5,9 @@ use std::time::Duration;
 use object_store::Error;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+/// A pause of which nobody needs to know.
+const SILENT_MAX: Duration = Duration::from_secs(1);
+
 /// Deadlines and pauses of the operations of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -33,6 +36,11 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// For the first time that a store is spoken to: one that doesn't answer then is more likely misnamed than down.
+    pub(super) fn at_first(&self) -> Self {
+        Self { deadline: self.deadline.min(Duration::from_secs(15)), try_timeout: self.try_timeout.min(Duration::from_secs(10)), ..*self }
+    }
+
     /// For a local disk: a fault there doesn't pass, and trying again hides it.
     #[must_use]
     pub fn local() -> Self {
@@ -62,9 +70,19 @@ impl Patience {
     }
 
     /// Whether trying again may help.
-    pub(super) const fn may_pass(&self, error: &Error) -> bool {
-        self.is_retried && matches!(error, Error::Generic { .. } | Error::JoinError { .. })
+    pub(super) fn may_pass(&self, error: &Error) -> bool {
+        self.is_retried && matches!(error, Error::Generic { .. } | Error::JoinError { .. }) && !is_refusal(error)
     }
+}
+
+/// Whether the server has said that the request is wrong: an HTTP status from 400 to 499 but those that ask for patience. The client gives no type for it,
+/// only this text.
+fn is_refusal(error: &dyn std::error::Error) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.to_string().split_once("non-2xx status code: ").map(|(_, status)| status.to_owned())).any(|status| {
+        let is_client_error = status.starts_with('4');
+        is_client_error && !["408", "409", "425", "429"].iter().any(|passing| status.starts_with(passing))
+    })
 }
 
 /// The tries of one operation.
@@ -89,9 +107,32 @@ impl Tries {
         if next >= self.deadline {
             return Err(error);
         }
-        tracing::debug!(%error, pause_ms = self.pause.as_millis() as u64, "the checkpoint store failed, trying again");
+        let pause_ms = self.pause.as_millis() as u64;
+        if self.pause < SILENT_MAX {
+            tracing::debug!(%error, pause_ms, "the checkpoint store failed, trying again");
+        } else {
+            tracing::warn!(%error, pause_ms, "the checkpoint store still fails, trying again");
+        }
         sleep_until(next).await;
         self.pause = (self.pause * 2).min(self.patience.pause_max);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_refuses_is_not_tried_again() {
+        let check = |text: &str, may_pass: bool| {
+            let error = Error::Generic { store: "S3", source: std::io::Error::other(text.to_owned()).into() };
+            assert_eq!(Patience::default().may_pass(&error), may_pass, "{text}");
+        };
+        check("Server returned non-2xx status code: 404 Not Found: NoSuchBucket", false);
+        check("Error performing PUT in 3 ms - Server returned non-2xx status code: 403 Forbidden: ", false);
+        check("Server returned non-2xx status code: 429 Too Many Requests: ", true);
+        check("Server returned non-2xx status code: 503 Slow Down: ", true);
+        check("connection reset", true);
     }
 }

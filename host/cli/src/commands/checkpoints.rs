@@ -27,7 +27,12 @@ pub(crate) fn run(args: &CheckpointsArgs, machine: &Machine) -> Result<ExitCode>
     let runtime = RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?;
     // Looking must not make folders.
     let is_there = dir.contains("://") || Path::new(&dir).join(&job_id).is_dir();
-    let status = if is_there { runtime.block_on(async { Store::open(&dir, &job_id)?.get_status().await })? } else { None };
+    let get_status = async {
+        let store = Store::open(&dir, &job_id)?;
+        store.reach().await?;
+        store.get_status().await
+    };
+    let status = if is_there { runtime.block_on(get_status)? } else { None };
     let Some(status) = status else {
         let why = format!("there is no {} in {dir}/{job_id}", paths::STATUS);
         return Err(Error::usage("there are no checkpoints", why, "run the job with an `interval` in [checkpointing]"));

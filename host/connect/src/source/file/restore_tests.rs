@@ -236,7 +236,10 @@ async fn check(kind: Kind, discover: bool, split_bytes: u64, seed: u64) {
                     next_id += 1;
                 }
                 2 if attempt.under_way.len() > 1 && one_in(4, &mut random) => drop(attempt.under_way.pop_first()),
-                3 if discover && input.files < 12 => input.add(&mut random),
+                3 if discover && input.files < 12 => {
+                    input.add(&mut random);
+                    quiet = 0;
+                }
                 4..8 => attempt.pass(reader),
                 _ => {
                     let rows = 1 + (random.next_u64() % 8) as usize;
