@@ -83,6 +83,29 @@ fn a_step_that_fails_at_any_point_costs_nothing() {
     at_each_point(fail_at, |_, _, _| {});
 }
 
+/// A node that had a task of its own and is chained afterwards: what lay before it is older than what its predecessor makes of what lay before that.
+#[test]
+fn records_in_flight_keep_their_order_when_a_job_goes_on_in_fewer_tasks() {
+    let scenario = *points::scenario("text, unaligned into one sink");
+    for checkpoint in 2..8 {
+        let disturbance = Disturbance::Points(format!("durable-not-notified=kill@{checkpoint}"));
+        let runs = vec![Run { disturbance, parallelism: 2 }];
+        drop(check(&Case { scenario, runs, last_parallelism: 1 }));
+    }
+}
+
+/// A checkpoint that one task has acknowledged and another has declined, while an older one is still being completed: what it has written is what later
+/// increments build on.
+#[test]
+fn what_an_aborted_checkpoint_has_written_stays_as_long_as_a_later_one_needs_it() {
+    let scenario = *points::scenario("joined, two at a time");
+    for declined in 5..13 {
+        let disturbance = Disturbance::Points(format!("sink-flushed-not-acked=error@{declined},all-committed-not-recorded=kill@6"));
+        let runs = vec![Run { disturbance, parallelism: 2 }];
+        drop(check(&Case { scenario, runs, last_parallelism: 2 }));
+    }
+}
+
 #[test]
 fn a_job_that_is_killed_at_random_is_exact() {
     for seed in 0..RANDOM_KILLS {

@@ -103,7 +103,7 @@ fn without_checkpoints_a_failure_is_the_end_and_with_them_it_is_not() {
     let running = folder.job(&(toml + CHECKPOINTS), &[]).start();
     running.until_stderr(|said| String::from_utf8_lossy(said).contains(RESTARTING));
     running.signal(libc::SIGINT);
-    drop(running.wait().with_code(1));
+    drop(running.wait().with_code(4));
 }
 
 #[test]
@@ -218,6 +218,17 @@ fn another_job_is_refused_and_takes_nothing_away() {
             "count",
             "a function without the state",
         ),
+        (
+            toml.replace("[operators.count]", "[operators.swapped]")
+                .replace("[operators.tokenize]", "[operators.count]")
+                .replace("[operators.swapped]", "[operators.tokenize]")
+                .replace("input = \"count\"", "input = \"swapped\"")
+                .replace("input = \"tokenize\"", "input = \"count\"")
+                .replace("input = \"swapped\"", "input = \"tokenize\""),
+            "--drop-state count",
+            "a function without any state",
+        ),
+        (toml.replace(COUNTS_TO_FILES, "connector = \"blackhole\""), "the sink `counts`", "a sink that can't commit what the one before has written"),
     ];
     for (changed, word, what) in changes {
         assert_ne!(changed, toml, "{what}");
@@ -227,6 +238,68 @@ fn another_job_is_refused_and_takes_nothing_away() {
     let ended = folder.run(&toml, &["-p", "2"]).with_code(0);
     assert_eq!(times(&ended, GOES_ON), 1, "{}", ended.stderr);
     check_out(&folder, &trickle_counts(), "after refusals");
+}
+
+#[test]
+fn state_is_given_up_by_name_and_a_sink_that_owes_nothing_can_go() {
+    let folder = JobFolder::new();
+    let more = "[sinks.more]\nconnector = \"file\"\npath = \"more\"\ninput = \"lines\"\n";
+    let toml = counted(TRICKLE);
+    let running = folder.job(&(toml.clone() + more), &["-p", "2"]).start();
+    running.until_poll(|| folder.names("more").iter().any(|name| name.ends_with(".txt")));
+    running.signal(libc::SIGINT);
+    drop(running.wait().with_code(4));
+    let running = folder.job(&toml, &["-p", "2"]).start();
+    let before = folder.names("out").len();
+    running.until_poll(|| folder.names("out").len() > before + 2);
+    running.signal(libc::SIGINT);
+    assert_eq!(times(&running.wait().with_code(4), GOES_ON), 1);
+    // Its counts begin anew: nothing but the option's taking is looked at.
+    let renamed = toml.replace("[operators.count]", "[operators.other]").replace("input = \"count\"", "input = \"other\"");
+    let into = ["-p", "2", "-D", "sinks.counts.path=elsewhere"];
+    drop(folder.run(&renamed, &into).failed(3, &["count"], &[]));
+    assert_eq!(times(&folder.run(&renamed, &[&into[..], &["--drop-state", "count"]].concat()).with_code(0), GOES_ON), 1);
+}
+
+#[test]
+fn a_signal_near_the_end_leaves_either_a_checkpoint_or_a_job_that_is_done() {
+    let toml = counted("connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 20\nlines = 300\nrate = 3000\nparallelism = 1");
+    for after_ms in (90..150).step_by(4) {
+        let folder = JobFolder::new();
+        let mut running = folder.job(&toml, &["-p", "2"]).start();
+        running.signal_after(libc::SIGINT, Duration::from_millis(after_ms));
+        let ended = running.wait();
+        let is_kept = folder.names("checkpoints/test").iter().any(|name| name.starts_with("chk-"));
+        let is_done = ended.code == 0 && !is_kept;
+        // Before the process has taken the signal over, it ends by it.
+        assert!(is_done || ended.code == 4 && is_kept || ended.code == 130, "{after_ms} ms: code {}, kept {is_kept}: {}", ended.code, ended.stderr);
+    }
+}
+
+#[test]
+fn a_run_that_is_superseded_deletes_nothing_and_records_nothing() {
+    let folder = JobFolder::new();
+    let toml = counted(TRICKLE).replace(CHECKPOINTS, &format!("{CHECKPOINTS}externalized-checkpoint-retention = \"none\"\n"));
+    let running = folder.job(&toml, &["-p", "2"]).start();
+    running.until_poll(|| folder.names("out").iter().any(|name| name.ends_with(".txt")));
+    folder.write("checkpoints/test/owner/2", "another machine\nclaim 0\n");
+    drop(running.wait().failed(1, &["another process runs the same job"], &["attempt 2"]));
+    assert!(folder.names("checkpoints/test").iter().any(|name| name.starts_with("chk-")), "{:?}", folder.names("checkpoints/test"));
+    assert_eq!(folder.names("checkpoints/test/owner"), ["1", "1.from", "2"]);
+}
+
+#[test]
+fn a_checkpoint_folder_that_is_deleted_under_the_job_ends_it() {
+    let folder = JobFolder::new();
+    let running = folder.job(&counted(TRICKLE), &["-p", "2"]).start();
+    running.until_poll(|| folder.names("out").iter().any(|name| name.ends_with(".txt")));
+    fs::rename(folder.path().join("checkpoints/test"), folder.path().join("taken-away")).unwrap();
+    drop(running.wait().failed(1, &["was deleted or moved while the job ran"], &[]));
+    // Brought back, it is what the job goes on from.
+    fs::remove_dir_all(folder.path().join("checkpoints/test")).unwrap();
+    fs::rename(folder.path().join("taken-away"), folder.path().join("checkpoints/test")).unwrap();
+    assert_eq!(times(&folder.run(&counted(TRICKLE), &["-p", "2"]).with_code(0), GOES_ON), 1);
+    check_out(&folder, &trickle_counts(), "brought back");
 }
 
 #[test]

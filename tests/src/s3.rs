@@ -104,10 +104,12 @@ async fn serve(listener: &TcpListener, service: &S3Service) {
         let (service, conditional) = (service.clone(), Arc::clone(&conditional));
         let answer = service_fn(move |request: Request<Incoming>| {
             let (service, conditional) = (service.clone(), Arc::clone(&conditional));
-            async move {
+            // A request that has come is carried out, even if whoever sent it is killed meanwhile: the library would leave it half done.
+            let done = tokio::spawn(async move {
                 let _one_at_a_time = if is_conditional(&request) { Some(conditional.lock().await) } else { None };
                 hyper::service::Service::call(&service, request).await
-            }
+            });
+            async move { done.await.unwrap() }
         });
         let mut connection = http1::Builder::new();
         tokio::spawn(connection.timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), answer));

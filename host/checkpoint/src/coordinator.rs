@@ -157,7 +157,12 @@ pub struct Coordinator {
     next: CheckpointId,
     under_way: BTreeMap<CheckpointId, UnderWay>,
     ending: Ending,
+    /// Before that, a last checkpoint that has failed isn't tried again: what it failed for may take a while to pass.
+    last_from_ms: u64,
 }
+
+/// Between two tries at the last checkpoint.
+const LAST_PAUSE_MS: u64 = 200;
 
 impl Coordinator {
     /// For a job of `tasks` tasks, `sources` of which are sources. The numbers of its checkpoints begin at `first`.
@@ -175,6 +180,7 @@ impl Coordinator {
             next: first,
             under_way: BTreeMap::new(),
             ending: Ending::No,
+            last_from_ms: 0,
         }
     }
 
@@ -196,7 +202,11 @@ impl Coordinator {
     pub fn next_wake_ms(&self) -> Option<u64> {
         let collecting = self.under_way.values().filter(|one| one.phase == Phase::Collecting);
         let own = collecting.flat_map(|one| one.unalign_ms.into_iter().chain([one.expires_ms])).min();
-        let begins = if self.ending == Ending::No { self.timetable.next_ms(self.under_way.len()) } else { None };
+        let begins = match self.ending {
+            Ending::No => self.timetable.next_ms(self.under_way.len()),
+            Ending::Wanted(_) if self.under_way.is_empty() => Some(self.last_from_ms),
+            Ending::Wanted(_) | Ending::Over => None,
+        };
         own.into_iter().chain(begins).min()
     }
 
@@ -285,8 +295,11 @@ impl Coordinator {
     }
 
     fn drop_one(&mut self, checkpoint: CheckpointId, why: Error, now_ms: u64, actions: &mut Vec<Action>) {
-        if self.under_way.remove(&checkpoint).is_some() {
+        if let Some(dropped) = self.under_way.remove(&checkpoint) {
             self.timetable.ended(now_ms);
+            if dropped.barrier.kind.is_last() {
+                self.last_from_ms = now_ms.saturating_add(LAST_PAUSE_MS);
+            }
             actions.push(Action::Abort { checkpoint, why });
         }
     }
@@ -325,7 +338,7 @@ impl Coordinator {
     fn begin(&mut self, now_ms: u64, wall_ms: i64, actions: &mut Vec<Action>) {
         let kind = match self.ending {
             Ending::No if self.timetable.next_ms(self.under_way.len()).is_some_and(|due_ms| due_ms <= now_ms) => BarrierKind::Checkpoint,
-            Ending::Wanted(kind) if self.under_way.is_empty() => kind,
+            Ending::Wanted(kind) if self.under_way.is_empty() && self.last_from_ms <= now_ms => kind,
             _ => return,
         };
         let barrier = Barrier { checkpoint: self.next, kind, triggered_ms: wall_ms };

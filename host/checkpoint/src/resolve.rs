@@ -57,12 +57,6 @@ impl OperatorRestore {
     pub fn positions(&self) -> Vec<Vec<u8>> {
         self.snapshot.subtasks.iter().map(|subtask| subtask.position.clone()).collect()
     }
-
-    /// The commit handles of all old subtasks.
-    #[must_use]
-    pub fn handles(&self) -> Vec<Vec<u8>> {
-        self.snapshot.subtasks.iter().flat_map(|subtask| subtask.handles.iter().cloned()).collect()
-    }
 }
 
 /// What a new subtask reads.
@@ -85,15 +79,24 @@ pub struct FileToRead {
     pub is_own: bool,
 }
 
-/// What every node of `job` takes from a checkpoint. Nodes in `dropped` may be in the checkpoint and not in the job.
+/// What may be in a checkpoint and not in the job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GivenUp<'a> {
+    /// The state of these nodes.
+    pub state_of: &'a [OperatorUid],
+    /// Output of any sink: it is committed already.
+    pub output: bool,
+}
+
+/// What every node of `job` takes from a checkpoint.
 ///
 /// # Errors
-/// An incompatible pair: other key groups, another kind of node, a node that is gone and isn't dropped, or one that is dropped with output still to be committed.
-pub fn plan(manifest: &Manifest, max_parallelism: MaxParallelism, job: &[JobOperator], dropped: &[OperatorUid]) -> Result<RestorePlan> {
+/// An incompatible pair: other key groups, another kind of node, or a node that is gone and whose state or output isn't given up.
+pub fn plan(manifest: &Manifest, max_parallelism: MaxParallelism, job: &[JobOperator], given_up: GivenUp<'_>) -> Result<RestorePlan> {
     let name = paths::checkpoint(manifest.checkpoint);
     check_key_groups(manifest, max_parallelism, &name)?;
     for gone in manifest.operators.iter().filter(|old| job.iter().all(|new| new.uid != old.uid)) {
-        check_gone(gone, dropped, &name)?;
+        check_gone(gone, given_up, &name)?;
     }
     let mut operators = Vec::new();
     for new in job {
@@ -133,9 +136,9 @@ fn check_key_groups(manifest: &Manifest, max_parallelism: MaxParallelism, name: 
     Ok(())
 }
 
-fn check_gone(gone: &OperatorSnapshot, dropped: &[OperatorUid], name: &str) -> Result<()> {
+fn check_gone(gone: &OperatorSnapshot, given_up: GivenUp<'_>, name: &str) -> Result<()> {
     let uid = &gone.uid;
-    if gone.subtasks.iter().any(|subtask| !subtask.handles.is_empty()) {
+    if !given_up.output && gone.subtasks.iter().any(|subtask| !subtask.handles.is_empty()) {
         return Err(Error::incompatible(
             format!("the sink `{uid}` of {name} isn't in the job any more"),
             "the checkpoint holds output of it that may not be committed yet",
@@ -144,13 +147,19 @@ fn check_gone(gone: &OperatorSnapshot, dropped: &[OperatorUid], name: &str) -> R
     }
     let is_empty =
         |subtask: &crate::manifest::SubtaskSnapshot| subtask.files.is_empty() && subtask.in_flight.is_none() && subtask.position.is_empty();
-    if dropped.contains(uid) || gone.subtasks.iter().all(is_empty) {
+    if given_up.state_of.contains(uid) || gone.kind == OperatorKind::Sink || gone.subtasks.iter().all(is_empty) {
         return Ok(());
     }
+    let has_state = |subtask: &crate::manifest::SubtaskSnapshot| !subtask.files.is_empty() || !subtask.position.is_empty();
+    let (why, otherwise) = if gone.subtasks.iter().any(has_state) {
+        ("its state would be lost", "give the state up")
+    } else {
+        ("records on their way to it, which the unaligned checkpoint holds, would be lost", "stop the job with Ctrl-C first, or give them up")
+    };
     Err(Error::incompatible(
         format!("`{uid}` of {name} isn't in the job any more"),
-        "its state would be lost",
-        format!("bring the UID back, or give the state up with `--drop-state {uid}`"),
+        why,
+        format!("bring the UID back, or {otherwise} with `--drop-state {uid}`"),
     ))
 }
 

@@ -97,8 +97,24 @@ pub fn garbage(listed: &[String], own: OwnerEpoch, retained: &Retained, found: &
         Place::Manifest(id) | Place::Checkpoint(id) => !is_kept(id),
         Place::Owner(_) | Place::Other => false,
     };
-    let is_manifest = |path: &String| matches!(paths::place(path), Place::Manifest(_));
-    let (manifests, others): (Vec<_>, Vec<_>) = listed.iter().filter(is_garbage).cloned().partition(is_manifest);
+    manifests_first(listed.iter().filter(is_garbage).cloned())
+}
+
+/// What attempt `own` gives up among `listed` when it starts from the beginning: the checkpoints of the attempts before it with all that belongs to them,
+/// manifests first. `found` are the manifests that were seen, readable ones; an unreadable one stays, because nobody knows whose it is.
+#[must_use]
+pub fn given_up(listed: &[String], own: OwnerEpoch, found: &[Manifest]) -> Vec<String> {
+    let older: BTreeSet<_> = found.iter().filter(|manifest| manifest.owner_epoch < own).map(|manifest| manifest.checkpoint).collect();
+    let is_older = |path: &&String| match paths::place(path) {
+        Place::StateFile(epoch, _) => epoch < own,
+        Place::Manifest(id) | Place::Checkpoint(id) => older.contains(&id),
+        Place::Owner(_) | Place::Other => false,
+    };
+    manifests_first(listed.iter().filter(is_older).cloned())
+}
+
+fn manifests_first(paths: impl Iterator<Item = String>) -> Vec<String> {
+    let (manifests, others): (Vec<_>, Vec<_>) = paths.partition(|path| matches!(paths::place(path), Place::Manifest(_)));
     manifests.into_iter().chain(others).collect()
 }
 

@@ -25,10 +25,10 @@ pub struct SubtaskTimings {
     pub start_delay_ms: u64,
     /// From the first barrier to the last, milliseconds.
     pub alignment_ms: u64,
-    /// While no record was worked on, milliseconds.
-    pub sync_ms: u64,
-    /// Writing in the background, milliseconds.
-    pub async_ms: u64,
+    /// While no record was worked on, microseconds.
+    pub sync_us: u64,
+    /// Writing in the background, microseconds.
+    pub async_us: u64,
     /// Bytes written for this checkpoint.
     pub bytes: u64,
     /// Bytes of all files that the checkpoint names, older ones included.
@@ -67,6 +67,8 @@ pub struct Totals {
     pub failed: u64,
     /// Attempts that went on from a checkpoint.
     pub restored: u64,
+    /// Restarts after a failure since the process started.
+    pub restarts: u64,
 }
 
 /// What an attempt went on from.
@@ -137,6 +139,8 @@ pub struct OperatorRecord {
     pub total: u32,
     /// Those that haven't, by index.
     pub missing: Vec<u32>,
+    /// The nodes that its records come from, by UID.
+    pub inputs: Vec<String>,
     /// The longest of each time and the sum of each number of bytes over those that have.
     pub timings: SubtaskTimings,
 }
@@ -148,6 +152,8 @@ pub struct OperatorTasks {
     pub uid: String,
     /// The task of each subtask.
     pub tasks: Vec<TaskId>,
+    /// The nodes that its records come from, by UID.
+    pub inputs: Vec<String>,
 }
 
 /// The recorder, fed by the runtime.
@@ -180,6 +186,11 @@ impl Stats {
             stats.end(left, false);
         }
         stats
+    }
+
+    /// The process has started the job again so many times.
+    pub fn restarted(&mut self, restarts: u64) {
+        self.totals.restarts = restarts;
     }
 
     /// The attempt goes on from this checkpoint.
@@ -236,6 +247,13 @@ impl Stats {
         self.ended(checkpoint, Status::Failed { cause: format!("{}: {}", cause.what, cause.why) }, wall_ms);
     }
 
+    /// The attempt ends with this error, and with it all that is under way.
+    pub fn attempt_failed(&mut self, cause: &Error, wall_ms: i64) {
+        while let Some((checkpoint, _)) = self.under_way.first_key_value() {
+            self.failed(*checkpoint, cause, wall_ms);
+        }
+    }
+
     /// As of now.
     #[must_use]
     pub fn snapshot(&self, wall_ms: i64) -> CheckpointStats {
@@ -268,7 +286,14 @@ impl Stats {
 impl OperatorRecord {
     fn waiting(tasks: &OperatorTasks) -> Self {
         let total = tasks.tasks.len() as u32;
-        Self { uid: tasks.uid.clone(), acked: 0, total, missing: (0..total).collect(), timings: SubtaskTimings::default() }
+        Self {
+            uid: tasks.uid.clone(),
+            acked: 0,
+            total,
+            missing: (0..total).collect(),
+            inputs: tasks.inputs.clone(),
+            timings: SubtaskTimings::default(),
+        }
     }
 }
 
@@ -278,8 +303,8 @@ impl SubtaskTimings {
         Self {
             start_delay_ms: self.start_delay_ms.max(other.start_delay_ms),
             alignment_ms: self.alignment_ms.max(other.alignment_ms),
-            sync_ms: self.sync_ms.max(other.sync_ms),
-            async_ms: self.async_ms.max(other.async_ms),
+            sync_us: self.sync_us.max(other.sync_us),
+            async_us: self.async_us.max(other.async_us),
             bytes: self.bytes + other.bytes,
             full_bytes: self.full_bytes + other.full_bytes,
             in_flight_bytes: self.in_flight_bytes + other.in_flight_bytes,
@@ -287,18 +312,69 @@ impl SubtaskTimings {
     }
 }
 
+impl CheckpointRecord {
+    /// The nodes that hold the barrier: not all of their subtasks have acknowledged, though all before them have. What is behind them can only wait.
+    #[must_use]
+    pub fn holders(&self) -> Vec<&OperatorRecord> {
+        let has_acked = |uid: &String| self.operators.iter().find(|one| one.uid == *uid).is_none_or(|one| one.missing.is_empty());
+        self.operators.iter().filter(|one| !one.missing.is_empty() && one.inputs.iter().all(has_acked)).collect()
+    }
+}
+
+/// What Flink calls some of the figures (`JobManager` metrics, "Checkpointing" and "Availability"), for whoever has a dashboard for them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FlinkMetrics {
+    number_of_in_progress_checkpoints: u64,
+    number_of_completed_checkpoints: u64,
+    number_of_failed_checkpoints: u64,
+    total_number_of_checkpoints: u64,
+    /// Milliseconds.
+    last_checkpoint_duration: Option<u64>,
+    /// Bytes written.
+    last_checkpoint_size: Option<u64>,
+    /// Bytes with what older checkpoints have written.
+    last_checkpoint_full_size: Option<u64>,
+    /// Milliseconds since the Unix epoch.
+    last_checkpoint_restore_timestamp: Option<i64>,
+    num_restarts: u64,
+}
+
+/// `status.json`.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    stats: &'a CheckpointStats,
+    metrics: FlinkMetrics,
+}
+
 impl CheckpointStats {
+    fn flink_metrics(&self) -> FlinkMetrics {
+        let last = self.newest_completed();
+        FlinkMetrics {
+            number_of_in_progress_checkpoints: self.in_progress.len() as u64,
+            number_of_completed_checkpoints: self.totals.completed,
+            number_of_failed_checkpoints: self.totals.failed,
+            total_number_of_checkpoints: self.totals.triggered,
+            last_checkpoint_duration: last.map(|last| last.duration_ms),
+            last_checkpoint_size: last.map(|last| last.bytes),
+            last_checkpoint_full_size: last.map(|last| last.full_bytes),
+            last_checkpoint_restore_timestamp: self.restored.map(|restored| restored.at_ms),
+            num_restarts: self.totals.restarts,
+        }
+    }
+
     /// The newest that is complete.
     #[must_use]
     pub fn newest_completed(&self) -> Option<&CheckpointRecord> {
         self.history.iter().find(|record| record.status == Status::Completed)
     }
 
-    /// As JSON, indented: `status.json` is read by people, too.
+    /// As JSON, indented: `status.json` is read by people, too. `metrics` has figures under Flink's names.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         // Numbers, texts and lists: there is nothing in them that JSON can't hold.
-        serde_json::to_vec_pretty(self).unwrap_or_default()
+        serde_json::to_vec_pretty(&Written { stats: self, metrics: self.flink_metrics() }).unwrap_or_default()
     }
 
     /// From `status.json`.

@@ -102,6 +102,12 @@ impl Store {
         local::lock(self)
     }
 
+    /// Whether a process of this machine holds the lock; `None`: that can't be told of a folder in an object store.
+    #[must_use]
+    pub fn is_locked(&self) -> Option<bool> {
+        self.local.as_ref().map(|_| self.lock().is_err())
+    }
+
     /// A path inside the folder, as a user would name it.
     #[must_use]
     pub fn display(&self, path: &str) -> String {

@@ -10,7 +10,7 @@ use clap::builder::styling::Style;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use weir_model::Error;
-use weir_model::id::{CheckpointId, Parallelism};
+use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
 
 /// Runs stream jobs whose operators are WebAssembly components.
 ///
@@ -107,6 +107,9 @@ pub(crate) struct RunArgs {
     /// Go on from this retained checkpoint, such as chk-41, instead of the newest
     #[arg(long, value_name = "CHECKPOINT", value_parser = checkpoint)]
     pub(crate) restore_from: Option<CheckpointId>,
+    /// Give up the state of a node that the checkpoint has and the job file hasn't any more (repeatable; Flink's --allowNonRestoredState, by name)
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    pub(crate) drop_state: Vec<OperatorUid>,
     /// Print the closing summary as one JSON object on standard output, and errors as JSON; not for jobs with a print sink
     #[arg(long)]
     pub(crate) json: bool,
@@ -252,6 +255,10 @@ fn parallelism(text: &str) -> Result<Parallelism, String> {
 
 fn checkpoint(text: &str) -> Result<CheckpointId, String> {
     weir_checkpoint::paths::named_checkpoint(text).ok_or_else(|| "name a checkpoint, such as chk-41".to_owned())
+}
+
+fn uid(text: &str) -> Result<OperatorUid, String> {
+    OperatorUid::new(text).map_err(|error| error.why)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -269,6 +269,12 @@ enum Commits {
 }
 
 impl Committer {
+    /// Whether the sink has output that waits for a commit.
+    #[must_use]
+    pub const fn takes_handles(&self) -> bool {
+        !matches!(self.0, Commits::Nothing)
+    }
+
     /// Commits what `handles` name; what is committed already is left as it is.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use object_store::memory::InMemory;
-use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind, OwnerEpoch};
+use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind};
 use weir_checkpoint::permit::CommitPermit;
 use weir_checkpoint::store::Store;
 use weir_model::describe::Port;
@@ -106,9 +106,10 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// The right to commit what a checkpoint names: there must be one for that.
 pub(crate) fn permit() -> CommitPermit {
+    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
     let manifest = Manifest {
         checkpoint: CheckpointId::FIRST,
-        owner_epoch: OwnerEpoch(1),
+        owner_epoch: block_on(store.claim("test")).unwrap(),
         kind: ManifestKind::Checkpoint,
         job: JobIdentity { name: "job".into(), id: "job".into() },
         max_parallelism: 128,
@@ -118,7 +119,6 @@ pub(crate) fn permit() -> CommitPermit {
         retained: Vec::new(),
         operators: Vec::new(),
     };
-    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
     block_on(store.put_manifest(&manifest)).unwrap().permit()
 }
 

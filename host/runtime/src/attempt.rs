@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use weir_checkpoint::coordinator::Coordinator;
 use weir_checkpoint::manifest::{ManifestKind, OwnerEpoch};
 use weir_checkpoint::permit::{CommitPermit, DurableCheckpoint};
+use weir_checkpoint::resolve::GivenUp;
 use weir_checkpoint::retain::Retained;
 use weir_checkpoint::stats::CheckpointStats;
 use weir_checkpoint::store::{Begin, Start, Store};
@@ -24,7 +26,7 @@ use crate::chain::bug;
 use crate::checkpointing::{Checkpointing, TaskSide, UnderWay};
 use crate::history::History;
 use crate::job::{JobEvent, Shared, StartFrom};
-use crate::restore::{Restored, restore, shut_down};
+use crate::restore::{RestoreFrom, Restored, restore, shut_down};
 use crate::task::TaskError;
 
 /// How long the other tasks may take to notice that one has failed, when nothing is to be started after them.
@@ -40,6 +42,8 @@ pub(crate) struct Attempt {
     /// The data plane; `None` in a simulation.
     data: Option<Runtime>,
     checkpointing: Option<Checkpointing>,
+    /// Tells the protocol that the attempt has failed.
+    fail: Option<oneshot::Sender<Error>>,
     /// The last checkpoint of a job that had ended already: only its commits were still to be made.
     ended: Option<(Arc<DurableCheckpoint>, Retained)>,
 }
@@ -75,26 +79,37 @@ struct Outcome {
 
 impl Attempt {
     /// Restores what there is to be restored, opens everything else, and starts the tasks.
-    pub(crate) async fn open(shared: &Shared, from: StartFrom) -> Result<Self> {
+    pub(crate) async fn open(shared: &Shared, from: StartFrom) -> Result<Self, Failed> {
         let (Some(settings), Some(store)) = (&shared.plan.checkpointing, &shared.store) else {
             let built = build(&Ground { shared, checkpoints: None, is_fresh: true }, Restored::default()).await?;
-            return Self::spawn(shared, built, None);
-        };
-        let begin = match from {
-            StartFrom::Newest => Begin::Newest,
-            StartFrom::Checkpoint(checkpoint) => Begin::From(checkpoint),
-            StartFrom::Fresh => Begin::Fresh,
+            return Ok(Self::spawn(shared, built, None)?);
         };
         if from == StartFrom::Fresh {
             // Before the checkpoints are given up: who can't start anew may want to go on after all.
             check_sinks(shared).await?;
         }
-        let mut start = store.start(&shared.options.claimant, begin, settings.num_retained).await?;
-        shared.owner.store(start.epoch.0, Ordering::Relaxed);
-        store.collect(&mut start).await?;
+        let epoch = store.claim(&shared.options.claimant).await?;
+        if shared.owner.swap(epoch.0, Ordering::Relaxed) >= epoch.0 {
+            return Err(Failed { error: store.taken_away(), may_restart: false });
+        }
+        match Self::open_as(epoch, shared, settings, store, from).await {
+            Ok(attempt) => Ok(attempt),
+            // What a newer owner has deleted or changed meanwhile looks like damage.
+            Err(_) if matches!(store.is_superseded(epoch).await, Ok(true)) => Err(Failed { error: store.superseded(epoch), may_restart: false }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn open_as(epoch: OwnerEpoch, shared: &Shared, settings: &CheckpointSettings, store: &Arc<Store>, from: StartFrom) -> Result<Self> {
+        let begin = match from {
+            StartFrom::Newest => Begin::Newest,
+            StartFrom::Checkpoint(checkpoint) => Begin::From(checkpoint),
+            StartFrom::Fresh => Begin::Fresh,
+        };
+        let mut start = store.start(epoch, begin, settings.num_retained).await?;
         let durable = start.from.clone().map(Arc::new);
         // An attempt before this one may have left something in the sinks even if it left no checkpoint.
-        let is_fresh = start.epoch.0 == 1 || from == StartFrom::Fresh;
+        let is_fresh = epoch.0 == 1 && start.from.is_none() || from == StartFrom::Fresh;
         // What is known to be committed belongs to whoever reads the output: it may have been taken away.
         let uncommitted = match &durable {
             Some(durable) if !store.is_committed(durable.checkpoint()).await? => Some(Arc::clone(durable)),
@@ -105,7 +120,7 @@ impl Attempt {
         }
         let is_over = durable.as_ref().is_some_and(|durable| durable.manifest().kind == ManifestKind::Drain);
         let restored = match &durable {
-            Some(durable) if !is_over => Self::restore(shared, store, durable).await?,
+            Some(durable) if !is_over => Self::restore(shared, store, durable, uncommitted.is_none()).await?,
             _ => Restored::default(),
         };
         if let Some(uncommitted) = &uncommitted {
@@ -116,7 +131,9 @@ impl Attempt {
             attempt.ended = Some((last, start.retained));
             return Ok(attempt);
         }
-        let built = build(&Ground { shared, checkpoints: Some((store, start.epoch)), is_fresh }, restored).await?;
+        let built = build(&Ground { shared, checkpoints: Some((store, epoch)), is_fresh }, restored).await?;
+        // Not before everything is open: whoever is refused may bring back the checkpoint that these files belong to.
+        store.collect(&mut start).await?;
         // The history is for people: one that can't be read is begun anew.
         let before = store.get_status().await.ok().flatten().and_then(|bytes| CheckpointStats::from_json(&bytes).ok());
         Self::spawn(shared, built, Some((settings, store, start, before)))
@@ -131,7 +148,7 @@ impl Attempt {
     }
 
     /// Reads what `durable` holds.
-    async fn restore(shared: &Shared, store: &Arc<Store>, durable: &DurableCheckpoint) -> Result<Restored> {
+    async fn restore(shared: &Shared, store: &Arc<Store>, durable: &DurableCheckpoint, is_committed: bool) -> Result<Restored> {
         let manifest = durable.manifest();
         drop(shared.events.send(JobEvent::Restored {
             checkpoint: manifest.checkpoint,
@@ -140,11 +157,13 @@ impl Attempt {
         }));
         let seed = shared.options.seed;
         let new_state = |node: &_, subtask| new_state(&shared.plan, seed, node, subtask);
-        restore(&shared.plan, manifest, store, &shared.executor, shared.options.clock.wall_ms(), &new_state).await
+        let given_up = GivenUp { state_of: &shared.options.dropped, output: is_committed };
+        let source = RestoreFrom { manifest, store, given_up };
+        restore(&shared.plan, source, &shared.executor, shared.options.clock.wall_ms(), &new_state).await
     }
 
     fn empty() -> Self {
-        Self { tasks: JoinSet::new(), uploads: JoinSet::new(), cancelled: Arc::default(), data: None, checkpointing: None, ended: None }
+        Self { tasks: JoinSet::new(), uploads: JoinSet::new(), cancelled: Arc::default(), data: None, checkpointing: None, fail: None, ended: None }
     }
 
     fn spawn(shared: &Shared, built: Built, checkpoints: Option<(&CheckpointSettings, &Arc<Store>, Start, Option<CheckpointStats>)>) -> Result<Self> {
@@ -172,7 +191,10 @@ impl Attempt {
             let sources = sides.iter().filter(|side| side.is_source).count();
             let coordinator = Coordinator::new(settings, sides.len() as u32, sources as u32, start.first, clock.monotonic_ns() / 1_000_000);
             let restored = start.from.as_ref().map(DurableCheckpoint::checkpoint);
-            let history = History::new(&shared.plan, &sides, before, restored, clock.wall_ms());
+            let mut history = History::new(&shared.plan, &sides, before, restored, clock.wall_ms());
+            history.restarted(shared.metrics.restarts.get());
+            let (fail, failed) = oneshot::channel();
+            attempt.fail = Some(fail);
             attempt.checkpointing = Some(Checkpointing {
                 plan: Arc::clone(&shared.plan),
                 clock: Arc::clone(clock),
@@ -187,6 +209,7 @@ impl Attempt {
                 retained: start.retained,
                 history,
                 metrics: Arc::clone(&shared.metrics),
+                failed,
                 state: UnderWay::default(),
             });
         }
@@ -206,7 +229,7 @@ impl Attempt {
         }
         let outcome = self.watch().await;
         let restarts = shared.plan.restart != RestartStrategy::None;
-        let gone = self.take_down(outcome.failure.is_some() && restarts).await;
+        let gone = self.take_down(shared, outcome.failure.is_some() && restarts).await;
         match (outcome.failure, outcome.last) {
             // A task that can't be ended could still write: nothing may be started beside it.
             (Some(failed), _) => Err(Failed { may_restart: failed.may_restart && gone, ..failed }),
@@ -264,10 +287,15 @@ impl Attempt {
             let Some(failed) = failure else { continue };
             // An error that the user's own doing explains (a closed pipe) says less than one that the job met, and that a channel is closed says nothing.
             let says_more = |first: &Failed| first.error.kind == ErrorKind::Interrupted && failed.error.kind != ErrorKind::Interrupted;
+            let error = failed.error.clone();
             if outcome.failure.as_ref().is_none_or(says_more) {
                 outcome.failure = Some(failed);
             }
-            protocol = None;
+            // The protocol writes down what has become of its checkpoints.
+            let told = self.fail.take().is_some_and(|fail| fail.send(error).is_ok());
+            if !told {
+                protocol = None;
+            }
             self.cancel();
         }
         outcome
@@ -279,7 +307,7 @@ impl Attempt {
     }
 
     /// Ends everything that still runs; `false`: something of it can't be ended. Before a restart, it waits for that.
-    async fn take_down(&mut self, waits: bool) -> bool {
+    async fn take_down(&mut self, shared: &Shared, waits: bool) -> bool {
         self.cancel();
         if waits {
             // Whatever is injected here, the attempt has failed already.
@@ -289,6 +317,8 @@ impl Attempt {
             while self.tasks.join_next().await.is_some() {}
             // What the tasks have handed over is dropped by whoever writes it.
             while self.uploads.join_next().await.is_some() {}
+            // Nor may a commit or a deletion of this attempt run beside those of the next.
+            shared.executor.idle().await;
         };
         let grace = if waits { RESTART_GRACE } else { Duration::ZERO };
         let gone = tokio::time::timeout(grace, everything).await.is_ok();
@@ -352,8 +382,8 @@ async fn complete(shared: &Shared, last: &Arc<DurableCheckpoint>, mut retained: 
     shared.committers.finish(&last.permit()).await?;
     if let Some(store) = &shared.store {
         // In this order: whoever comes after a crash in between finds either the checkpoint, or that there is nothing to go on from.
-        store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
-        if let Err(left) = store.delete(&retained.give_up()).await {
+        let is_ours = store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
+        if is_ours && let Err(left) = store.delete(&retained.give_up()).await {
             // The job has ended well; what is left only takes room.
             tracing::warn!("{left}");
         }

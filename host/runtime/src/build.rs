@@ -316,10 +316,10 @@ impl Builder<'_, '_> {
         })
     }
 
-    /// Overtaken batches for the stages of a task.
+    /// Overtaken batches for the stages of a task, those of the last stage first: they are older than whatever the stages before it make of theirs.
     fn take_in_flight(&mut self, staged: &[NodeIndex], subtask: SubtaskIndex) -> Vec<(Target, Batch)> {
         let mut all = Vec::new();
-        for (stage, node) in staged.iter().enumerate() {
+        for (stage, node) in staged.iter().enumerate().rev() {
             let batches = self.restored.in_flight.remove(&(node.0, subtask.0)).unwrap_or_default();
             all.extend(batches.into_iter().map(|(input, batch)| (Target::Stage { stage, input }, batch)));
         }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use weir_checkpoint::coordinator::{Action, Coordinator, Event};
 use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind, OperatorSnapshot, OwnerEpoch, SubtaskSnapshot};
 use weir_checkpoint::permit::DurableCheckpoint;
 use weir_checkpoint::retain::{Doomed, Retained};
 use weir_checkpoint::store::{PutError, Store};
-use weir_model::Result;
 use weir_model::element::{Barrier, BarrierKind};
 use weir_model::fail_point::{FailPoint, pass};
 use weir_model::id::CheckpointId;
 use weir_model::time::SharedClock;
+use weir_model::{Error, Result};
 
 use crate::attempt::Failed;
 use crate::command::{Command, Report};
@@ -43,6 +43,8 @@ pub(crate) struct Checkpointing {
     pub(crate) retained: Retained,
     pub(crate) history: History,
     pub(crate) metrics: Arc<JobMetrics>,
+    /// Says why when the attempt fails elsewhere.
+    pub(crate) failed: oneshot::Receiver<Error>,
     pub(crate) state: UnderWay,
 }
 
@@ -60,10 +62,12 @@ pub(crate) struct UnderWay {
     barriers: BTreeMap<CheckpointId, Barrier>,
     acks: BTreeMap<CheckpointId, Vec<NodeAck>>,
     durable: BTreeMap<CheckpointId, Arc<DurableCheckpoint>>,
-    /// Files that were written and that no manifest names yet.
-    unnamed: BTreeSet<String>,
+    /// By checkpoint: the files that its acknowledgements have named, until a manifest of it or of a later one exists.
+    acked_files: BTreeMap<CheckpointId, BTreeSet<String>>,
     io: JoinSet<Done>,
     stopping: bool,
+    /// A checkpoint has failed since the last one that is complete.
+    has_failed: bool,
     /// A newer owner has taken the job over.
     is_fenced: bool,
 }
@@ -83,10 +87,24 @@ impl Checkpointing {
     /// What makes the attempt fail.
     pub(crate) async fn run(mut self) -> Result<(Arc<DurableCheckpoint>, Retained, History), Failed> {
         let ended = self.drive().await;
-        // A job that another process has taken over is not to be taken back.
-        let last = ended.map_err(|error| Failed { error, may_restart: !self.state.is_fenced })?;
-        while self.state.io.join_next().await.is_some() {}
-        Ok((last, self.retained, self.history))
+        match ended {
+            Ok(last) => {
+                while self.state.io.join_next().await.is_some() {}
+                Ok((last, self.retained, self.history))
+            }
+            Err(error) => {
+                // The status belongs to whoever owns the job, and nobody waits long for it.
+                if !self.state.is_fenced {
+                    self.history.attempt_failed(&error, self.clock.wall_ms());
+                    let store = Arc::clone(&self.store);
+                    let status = self.history.status(self.clock.wall_ms());
+                    let written = self.executor.offload(async move { store.put_status(status).await });
+                    drop(tokio::time::timeout(LAST_STATUS_GRACE, written).await);
+                }
+                // A job that another process has taken over is not to be taken back.
+                Err(Failed { error, may_restart: !self.state.is_fenced })
+            }
+        }
     }
 
     async fn drive(&mut self) -> Result<Arc<DurableCheckpoint>> {
@@ -113,6 +131,7 @@ impl Checkpointing {
         let history_due = self.history.due_at();
         tokio::select! {
             biased;
+            Ok(error) = &mut self.failed => Err(error),
             report = self.reports.recv() => self.reported(report.ok_or_else(shut_down)?),
             done = self.state.io.join_next(), if !self.state.io.is_empty() => match done {
                 Some(Ok(done)) => self.done(done),
@@ -139,7 +158,7 @@ impl Checkpointing {
                 self.history.acked(&ack);
                 let TaskAck { task, checkpoint, nodes, .. } = *ack;
                 let files = nodes.iter().flat_map(|node| node.snapshot.files.iter().chain(&node.snapshot.in_flight));
-                self.state.unnamed.extend(files.map(|file| file.path.clone()));
+                self.state.acked_files.entry(checkpoint).or_default().extend(files.map(|file| file.path.clone()));
                 self.state.acks.entry(checkpoint).or_default().extend(nodes);
                 pass(FailPoint::SomeAcked)?;
                 Event::Acked { checkpoint, task }
@@ -190,6 +209,10 @@ impl Checkpointing {
             Action::NotifyCompleted(checkpoint) => self.completed(checkpoint)?,
             Action::Abort { checkpoint, why } => {
                 pass(FailPoint::TimeoutRacesAck)?;
+                // The first of a row: whoever tolerates failures still wants to know.
+                if !std::mem::replace(&mut self.state.has_failed, true) {
+                    tracing::warn!("{}: {}", why.what, why.why);
+                }
                 self.history.failed(checkpoint, &why, self.clock.wall_ms());
                 self.metrics.failed_checkpoints.add(1);
                 self.state.barriers.remove(&checkpoint);
@@ -253,16 +276,19 @@ impl Checkpointing {
         self.state.acks = self.state.acks.split_off(&checkpoint);
         self.history.completed(checkpoint, self.clock.wall_ms());
         self.metrics.completed_checkpoints.add(1);
+        self.state.has_failed = false;
         for task in &self.tasks {
             let _ = task.commands.send(Command::Completed(checkpoint));
             pass(FailPoint::SomeNotified)?;
         }
         let mut doomed = self.retained.completed(durable.manifest());
-        // What an aborted checkpoint has written is named by this manifest if it is still needed.
-        let named: BTreeSet<&String> = durable.manifest().files().map(|file| &file.path).collect();
-        let later: BTreeSet<&String> = self.state.acks.values().flatten().flat_map(|ack| &ack.snapshot.files).map(|file| &file.path).collect();
-        doomed.files.extend(self.state.unnamed.iter().filter(|path| !named.contains(path) && !later.contains(path)).cloned());
-        self.state.unnamed.retain(|path| later.contains(path));
+        // What an older checkpoint that was aborted has written is needed as long as a manifest names it, or an acknowledgement for a later checkpoint, be that
+        // one aborted, too: what is written after it builds on it.
+        let later = self.state.acked_files.split_off(&checkpoint.next());
+        let older = std::mem::replace(&mut self.state.acked_files, later);
+        let live = self.retained.live_files();
+        let is_needed = |path: &String| live.contains(path) || self.state.acked_files.values().any(|files| files.contains(path));
+        doomed.files.extend(older.into_values().flatten().filter(|path| !is_needed(path)));
         self.delete(doomed);
         Ok(())
     }
@@ -291,6 +317,9 @@ impl Checkpointing {
         });
     }
 }
+
+/// How long a failed attempt waits for its status to be written.
+const LAST_STATUS_GRACE: Duration = Duration::from_secs(2);
 
 /// The longest that the coordinator sleeps at a time.
 const WAKE_MS_MAX: u64 = 60_000;

@@ -2,8 +2,8 @@
 
 use weir_checkpoint::permit::{CommitPermit, DurableCheckpoint};
 use weir_connect::sink::Committer;
-use weir_model::Result;
 use weir_model::id::OperatorUid;
+use weir_model::{Error, Result};
 
 use crate::plan::{Plan, PlannedKind};
 
@@ -28,6 +28,12 @@ impl Committers {
     /// When something can't be committed, or nobody knows whether it is.
     pub(crate) async fn commit(&self, durable: &DurableCheckpoint) -> Result<()> {
         let permit = durable.permit();
+        for (uid, handles) in durable.manifest().handles() {
+            let takes = |(of, committer): &(OperatorUid, Committer)| of == uid && committer.takes_handles();
+            if !handles.is_empty() && !self.0.iter().any(takes) {
+                return Err(pending(durable, uid));
+            }
+        }
         for (uid, committer) in &self.0 {
             let handles = handles_of(durable, uid);
             committer.commit(&permit, &handles).await?;
@@ -69,6 +75,15 @@ impl Committers {
         }
         Ok(())
     }
+}
+
+/// The sink that the output belongs to isn't there to commit it.
+fn pending(durable: &DurableCheckpoint, uid: &OperatorUid) -> Error {
+    Error::incompatible(
+        format!("the sink `{uid}` of {}", weir_checkpoint::paths::checkpoint(durable.checkpoint())),
+        "the checkpoint holds output that is not committed yet, and the job has no such sink any more that could",
+        format!("run the job once with `{uid}` as it was, stop it with Ctrl-C, and change the sink then"),
+    )
 }
 
 fn handles_of(durable: &DurableCheckpoint, uid: &OperatorUid) -> Vec<Vec<u8>> {

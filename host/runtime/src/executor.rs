@@ -55,13 +55,15 @@ impl Executor {
     /// Ends all that was offloaded at its next wait, and waits for that, within reason: the runtime must not go away under it.
     pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
-        let is_idle = async {
-            // The executor and its clones share one of the references.
-            while Arc::strong_count(&self.running) > Arc::strong_count(&self.closed) {
-                tokio::time::sleep(CLOSE_POLL).await;
-            }
-        };
-        drop(tokio::time::timeout(CLOSE_GRACE, is_idle).await);
+        drop(tokio::time::timeout(CLOSE_GRACE, self.idle()).await);
+    }
+
+    /// Waits until all that was offloaded has ended, also what nobody waits for any more.
+    pub(crate) async fn idle(&self) {
+        // The executor and its clones share one of the references.
+        while Arc::strong_count(&self.running) > Arc::strong_count(&self.closed) {
+            tokio::time::sleep(CLOSE_POLL).await;
+        }
     }
 
     /// The control side's runtime.

@@ -8,6 +8,7 @@ use weir_checkpoint::coordinator::TaskId;
 use weir_checkpoint::stats::{CheckpointStats, OperatorTasks, Stats, SubtaskTimings};
 use weir_model::Error;
 use weir_model::element::Barrier;
+use weir_model::graph::NodeIndex;
 use weir_model::id::CheckpointId;
 
 use crate::checkpointing::TaskSide;
@@ -24,6 +25,7 @@ pub(crate) struct History {
     uids: Vec<String>,
     /// When what has changed is to be written.
     due: Option<Instant>,
+    last_written: Option<Instant>,
 }
 
 impl History {
@@ -34,12 +36,21 @@ impl History {
         }
         let uids: Vec<_> = plan.nodes.iter().map(|node| node.uid.to_string()).collect();
         let operators = uids.iter().enumerate();
-        let operators = operators.map(|(node, uid)| OperatorTasks { uid: uid.clone(), tasks: by_node.remove(&node).unwrap_or_default() });
+        let operators = operators.map(|(node, uid)| OperatorTasks {
+            uid: uid.clone(),
+            tasks: by_node.remove(&node).unwrap_or_default(),
+            inputs: plan.inputs(NodeIndex(node)).filter_map(|edge| uids.get(edge.from.0).cloned()).collect(),
+        });
         let mut stats = Stats::new(&plan.name, operators.collect(), before);
         if let Some(checkpoint) = restored {
             stats.restored(checkpoint, now_ms);
         }
-        Self { stats, uids, due: None }
+        Self { stats, uids, due: None, last_written: None }
+    }
+
+    /// The process has started the job again so many times.
+    pub(crate) fn restarted(&mut self, restarts: u64) {
+        self.stats.restarted(restarts);
     }
 
     pub(crate) fn triggered(&mut self, barrier: Barrier) {
@@ -48,13 +59,13 @@ impl History {
     }
 
     pub(crate) fn acked(&mut self, ack: &TaskAck) {
-        let ms = |ns: u64| ns / 1_000_000;
+        let us = |ns: u64| ns / 1000;
         let timings = ack.nodes.iter().filter_map(|node| {
             let timings = SubtaskTimings {
                 start_delay_ms: ack.timings.start_delay_ms,
                 alignment_ms: ack.timings.alignment_ms,
-                sync_ms: ms(ack.timings.sync_ns),
-                async_ms: ms(ack.async_ns),
+                sync_us: us(ack.timings.sync_ns),
+                async_us: us(ack.async_ns),
                 bytes: node.written_bytes,
                 full_bytes: node.snapshot.files.iter().map(|file| file.bytes).sum(),
                 in_flight_bytes: node.snapshot.in_flight.as_ref().map_or(0, |file| file.bytes),
@@ -75,9 +86,15 @@ impl History {
         self.changed();
     }
 
+    /// The attempt ends with this error, and with it every checkpoint that is under way.
+    pub(crate) fn attempt_failed(&mut self, why: &Error, now_ms: i64) {
+        self.stats.attempt_failed(why, now_ms);
+    }
+
     /// What is to be written.
     pub(crate) fn status(&mut self, now_ms: i64) -> Vec<u8> {
         self.due = None;
+        self.last_written = Some(Instant::now());
         self.stats.snapshot(now_ms).to_json()
     }
 
@@ -95,7 +112,8 @@ impl History {
 
     fn changed(&mut self) {
         if self.due.is_none() {
-            self.due = Some(Instant::now() + WRITE_INTERVAL);
+            // The first change at once: a job may be killed before long.
+            self.due = Some(self.last_written.map_or_else(Instant::now, |last| last + WRITE_INTERVAL));
         }
     }
 }

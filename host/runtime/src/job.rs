@@ -12,7 +12,7 @@ use weir_checkpoint::manifest::OwnerEpoch;
 use weir_checkpoint::restart::{RestartDecision, RestartPolicy};
 use weir_checkpoint::retain::Retained;
 use weir_checkpoint::store::{JobLock, Store};
-use weir_model::id::CheckpointId;
+use weir_model::id::{CheckpointId, OperatorUid};
 use weir_model::settings::{CheckpointSettings, RestartStrategy, Retention};
 use weir_model::time::SharedClock;
 use weir_model::{Error, ErrorKind, Result};
@@ -37,6 +37,8 @@ pub struct JobOptions {
     pub seed: u64,
     /// What the first attempt starts from.
     pub start: StartFrom,
+    /// Nodes that a checkpoint may know and the job not: their state is given up.
+    pub dropped: Vec<OperatorUid>,
     /// Who claims the job's checkpoint folder: a text that no other process gives, such as host, process number and time.
     pub claimant: String,
 }
@@ -176,7 +178,7 @@ impl Job {
             executor: executor.clone(),
         };
         let metrics = Arc::clone(&shared.metrics);
-        let first = Attempt::open(&shared, options.start).await?;
+        let first = Attempt::open(&shared, options.start).await.map_err(|failed| failed.error)?;
         let supervisor = executor.control().spawn(supervise(shared, first));
         Ok(JobHandle { supervisor, metrics, stop, events: Some(events), executor, control: None })
     }
@@ -187,16 +189,18 @@ async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
     let clock = &shared.options.clock;
     let start_ns = clock.monotonic_ns();
     let mut policy = RestartPolicy::new(shared.plan.restart, shared.options.seed);
-    let mut attempt: Result<Attempt> = Ok(first);
+    let mut attempt: Result<Attempt, Failed> = Ok(first);
     loop {
         let ended = match attempt {
             Ok(attempt) => attempt.run(&shared).await,
-            Err(error) => Err(error.into()),
+            Err(failed) => Err(failed),
         };
         let Failed { error, may_restart } = match ended {
             Ok(AttemptEnd { last_checkpoint }) => {
                 let elapsed_ns = clock.monotonic_ns().saturating_sub(start_ns);
-                return Ok(JobReport { elapsed_ns, stopped: *shared.stop.borrow(), last_checkpoint });
+                // With checkpoints, the last one says which came first: the signal or the end of the input.
+                let stopped = if shared.store.is_some() { last_checkpoint.is_some() } else { *shared.stop.borrow() };
+                return Ok(JobReport { elapsed_ns, stopped, last_checkpoint });
             }
             Err(failed) => failed,
         };
@@ -213,7 +217,7 @@ async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
         tokio::select! {
             biased;
             () = tokio::time::sleep(Duration::from_millis(delay_ms)) => {}
-            _ = stop.changed() => return Err(error),
+            _ = stop.changed() => return Err(Error { kind: ErrorKind::Interrupted, ..error }),
         }
         shared.metrics.restarts.add(1);
         shared.metrics.reset();
@@ -233,11 +237,14 @@ async fn failed(shared: &Shared, error: Error) -> Error {
 }
 
 async fn delete_all(shared: &Shared, store: &Store) -> Result<()> {
+    if !store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await? {
+        return Ok(());
+    }
     let mut manifests: Vec<_> = store.survey().await?.into_iter().filter_map(|found| found.manifest.ok()).collect();
+    manifests.retain(|manifest| manifest.owner_epoch.0 <= shared.owner.load(Ordering::Relaxed));
     manifests.sort_by_key(|manifest| manifest.checkpoint);
     let mut retained = Retained::new(1);
     manifests.iter().for_each(|manifest| retained.found(manifest));
-    store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
     store.delete(&retained.give_up()).await
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_checkpoint::manifest::{FileEntry, FileScope, Manifest, OperatorKind};
-use weir_checkpoint::resolve::{self, FileToRead, JobOperator};
+use weir_checkpoint::resolve::{self, FileToRead, GivenUp, JobOperator};
 use weir_checkpoint::store::Store;
 use weir_model::describe::StateDescriptor;
 use weir_model::fail_point::{FailPoint, pass};
@@ -41,20 +41,27 @@ pub(crate) struct Restored {
 /// Makes the empty state of a subtask of a keyed node.
 pub(crate) type NewState<'a> = dyn Fn(&PlannedNode, SubtaskIndex) -> Result<KeyedState> + Send + Sync + 'a;
 
-/// Reads what `manifest` holds for the nodes of `plan`.
+/// What a job is restored from.
+pub(crate) struct RestoreFrom<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) store: &'a Arc<Store>,
+    /// What of it the job may lack.
+    pub(crate) given_up: GivenUp<'a>,
+}
+
+/// Reads what a checkpoint holds for the nodes of `plan`.
 ///
 /// # Errors
 /// When the job isn't the one that took the checkpoint, or a file can't be read or doesn't verify.
 pub(crate) async fn restore(
     plan: &Plan,
-    manifest: &Manifest,
-    store: &Arc<Store>,
+    RestoreFrom { manifest, store, given_up }: RestoreFrom<'_>,
     executor: &Executor,
     now_ms: i64,
     new_state: &NewState<'_>,
 ) -> Result<Restored> {
     let job: Vec<_> = plan.nodes.iter().map(job_operator).collect();
-    let wanted = resolve::plan(manifest, plan.max_parallelism, &job, &[])?;
+    let wanted = resolve::plan(manifest, plan.max_parallelism, &job, given_up)?;
     let mut restored = Restored { checkpoint: Some(manifest.checkpoint), ..Restored::default() };
     let mut loads = Vec::new();
     for (number, node) in plan.nodes.iter().enumerate() {
@@ -70,6 +77,9 @@ pub(crate) async fn restore(
             }
             let PlannedKind::Operator(operator) = &node.kind else { continue };
             if !node.is_keyed() {
+                if !wanted.files.is_empty() && !given_up.state_of.contains(&node.uid) {
+                    return Err(unkeyed(node, manifest.checkpoint));
+                }
                 continue;
             }
             if wanted.files.iter().all(|file| file.is_own) {
@@ -181,6 +191,16 @@ impl Load {
             }
         }
     }
+}
+
+/// A checkpoint has state of a function that has none now.
+fn unkeyed(node: &PlannedNode, checkpoint: CheckpointId) -> Error {
+    let uid = &node.uid;
+    Error::incompatible(
+        format!("`{uid}` can't be restored from {}", weir_checkpoint::paths::checkpoint(checkpoint)),
+        "the function under that UID had state and has none now: the state would be lost",
+        format!("give the new function another UID, or give the state up with `--drop-state {uid}`"),
+    )
 }
 
 /// Part of a file.

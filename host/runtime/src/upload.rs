@@ -156,10 +156,13 @@ impl Uploader {
         }
         let written = match captured {
             Some(captured) if !(scope == SnapshotScope::Changes && captured.is_empty()) => {
-                let path = paths::state_file(&node.uid, self.owner, checkpoint, self.subtask.0, scope_name(scope));
-                write_file(&self.store, path, captured, &node.states).await.map(Some)
+                let path = |number: usize| {
+                    let part = if number == 0 { scope_name(scope).to_owned() } else { format!("{}-{number}", scope_name(scope)) };
+                    paths::state_file(&node.uid, self.owner, checkpoint, self.subtask.0, &part)
+                };
+                write_files(&self.store, path, captured, &node.states).await
             }
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
         };
         let written = match written {
             Ok(written) => written,
@@ -173,15 +176,11 @@ impl Uploader {
         if scope == SnapshotScope::Full {
             node.files.clear();
         }
-        let bytes = written.as_ref().map_or(0, |entry| entry.bytes);
+        let bytes = written.iter().map(|entry| entry.bytes).sum();
         node.files.extend(written);
-        let is_due = match node.files.split_first() {
-            None => false,
-            Some((full, increments)) => {
-                increments.len() >= INCREMENTS_MAX
-                    || increments.iter().map(|file| file.bytes).sum::<u64>() > full.bytes.saturating_mul(INCREMENTS_BYTES_FACTOR)
-            }
-        };
+        let (full, increments): (Vec<&FileEntry>, Vec<&FileEntry>) = node.files.iter().partition(|file| file.scope == FileScope::Full);
+        let sum = |files: &[&FileEntry]| files.iter().map(|file| file.bytes).sum::<u64>();
+        let is_due = increments.len() >= INCREMENTS_MAX || sum(&increments) > sum(&full).saturating_mul(INCREMENTS_BYTES_FACTOR);
         if is_due || !self.incremental {
             node.needs_full.store(true, Ordering::Release);
         }
@@ -205,11 +204,16 @@ impl Uploader {
     }
 }
 
-async fn write_file(store: &Store, path: String, captured: Captured, states: &[StateDescriptor]) -> Result<FileEntry> {
-    let file = captured.into_file(states).map_err(|error| state_failed("the state can't be read from its working files", &error))?;
-    let entry = entry_of(path, &file.info);
-    store.put_file(&entry.path, Bytes::from(file.bytes)).await?;
-    Ok(entry)
+/// Writes captured rows, file after file, so that little of what comes from a disk is in memory at a time.
+async fn write_files(store: &Store, path: impl Fn(usize) -> String, mut captured: Captured, states: &[StateDescriptor]) -> Result<Vec<FileEntry>> {
+    let mut written = Vec::new();
+    let failed = |error| state_failed("the state can't be read from its working files", &error);
+    while let Some(file) = captured.next_file(states).map_err(failed)? {
+        let entry = entry_of(path(written.len()), &file.info);
+        store.put_file(&entry.path, Bytes::from(file.bytes)).await?;
+        written.push(entry);
+    }
+    Ok(written)
 }
 
 /// The error of a disk that holds the working files of state.

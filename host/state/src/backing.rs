@@ -4,6 +4,7 @@
 //! key the store's rows count, unless the key is among those that are gone.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use weir_model::key_group::KeyGroup;
@@ -263,12 +264,14 @@ impl KeyedState {
     /// The rows of keys that only the store has, in order, expired or not.
     pub(crate) fn each_row_away(&self, mut each: impl FnMut(StateRow<'_>)) -> Result<(), StateError> {
         let Some(backing) = &self.backing else { return Ok(()) };
-        each_stored(backing.store.scan(&[]), |row| {
+        let all = each_stored(&mut backing.store.scan(&[]), |row| {
             let hash = weir_model::key_group::hash_key(row.key);
             if self.find(hash, row.key).is_none() && !backing.gone.contains_key(row.key) {
                 each(row);
             }
-        })
+            ControlFlow::Continue(())
+        });
+        all.map(drop)
     }
 }
 
@@ -292,25 +295,27 @@ pub(crate) struct DiskView {
 
 impl DiskView {
     /// The rows that aren't expired, in the order of a file.
-    pub(crate) fn for_each(self, mut each: impl FnMut(&StateRow<'_>)) -> Result<(), StateError> {
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, StateError> {
         let Self { scan, expiry, .. } = self;
-        each_stored(scan, |row| {
-            if row.written_s >= expiry.live_from_s(row.state) {
-                each(&row);
-            }
-        })
+        each_stored(scan, |row| if row.written_s >= expiry.live_from_s(row.state) { each(&row) } else { ControlFlow::Continue(()) })
     }
 }
 
-fn each_stored(mut scan: DiskScan, mut each: impl FnMut(StateRow<'_>)) -> Result<(), StateError> {
+/// Goes on with a scan until there is no row any more, or `each` breaks off.
+fn each_stored(scan: &mut DiskScan, mut each: impl FnMut(StateRow<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, StateError> {
     let mut key = Vec::new();
     while let Some(row) = scan.next() {
         let (address, value) = row?;
         let decoded = RowKey::decode(&address, &mut key).zip(split_stored(&value));
         let (RowKey { state, key_group, key, sub_key }, (written_s, value)) = decoded.ok_or_else(|| scan.malformed())?;
-        each(StateRow { state: state as usize, key_group, key, sub_key, value: Some(value), written_s });
+        if each(StateRow { state: state as usize, key_group, key, sub_key, value: Some(value), written_s }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Brings what the store has of an entry's key, and says whether it has anything.

@@ -1,6 +1,7 @@
 //! The rows of a snapshot as they were captured, back to back in memory, and their order in a file.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use weir_model::key_group::KeyGroup;
 
@@ -20,6 +21,8 @@ pub struct Captured {
     older: Vec<Vec<u8>>,
     /// Or all that was on disk.
     view: Option<Result<DiskView, StateError>>,
+    /// Every row has become part of a file.
+    written: bool,
     rows: u64,
     /// One more than the highest number of a state in any row.
     states: usize,
@@ -40,7 +43,7 @@ type RowAt = u64;
 
 impl Captured {
     pub(crate) fn new(scope: SnapshotScope) -> Self {
-        Self { scope, chunks: Vec::new(), older: Vec::new(), view: None, rows: 0, states: 0, groups: 0 }
+        Self { scope, chunks: Vec::new(), older: Vec::new(), view: None, written: false, rows: 0, states: 0, groups: 0 }
     }
 
     /// A view of all that is on disk, which is read when it becomes a file; or why there is none.
@@ -99,14 +102,34 @@ impl Captured {
         self.older.get(number).or_else(|| self.chunks.get(number.checked_sub(self.older.len())?))
     }
 
-    /// The rows in the order of a file: by state, key group, key, the mark that a key was cleared first, then sub-key. A row is there once.
+    /// Whether [`Self::for_each_sorted`] has given all rows.
+    pub(crate) fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// The rows in the order of a file: by state, key group, key, the mark that a key was cleared first, then sub-key. A row is there once. Rows on a disk go on
+    /// where `each` has broken off; those in memory all come at once, and are gone then.
     ///
     /// # Errors
     /// [`StateError::Disk`] when they are on a disk that fails.
-    pub fn for_each_sorted(&mut self, mut each: impl FnMut(&StateRow<'_>)) -> Result<(), StateError> {
-        if let Some(view) = self.view.take() {
-            return view?.for_each(each);
+    pub(crate) fn for_each_sorted(&mut self, mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>) -> Result<(), StateError> {
+        if let Some(view) = &mut self.view {
+            let ended = match view {
+                Ok(view) => view.for_each(each),
+                Err(error) => Err(error.clone()),
+            };
+            self.written = !matches!(ended, Ok(ControlFlow::Break(())));
+            return ended.map(drop);
         }
+        self.written = true;
+        let rows = std::mem::replace(self, Self { written: true, ..Self::new(self.scope) });
+        rows.for_each_in_memory(|row| {
+            let _ = each(row);
+        });
+        Ok(())
+    }
+
+    fn for_each_in_memory(self, mut each: impl FnMut(&StateRow<'_>)) {
         for mut bucket in self.buckets() {
             // Numbers first, in the few instructions that numbers take; then, by all there is, those that this leaves open.
             bucket.sort_unstable();
@@ -130,7 +153,6 @@ impl Captured {
                 before = Some((row.key, row.sub_key));
             }
         }
-        Ok(())
     }
 
     /// All rows, each by the beginning of its key and its place; one list for each state and key group, in order of both.

@@ -26,8 +26,11 @@ struct WaitingRow {
 }
 
 impl KeyedState {
-    /// Makes room for so many more keys, so that loading them moves nothing.
+    /// Makes room for so many more keys, so that loading them moves nothing. State on disk stays within its memory instead.
     pub fn reserve(&mut self, keys: usize) {
+        if self.backing.is_some() {
+            return;
+        }
         self.index.reserve(keys);
         self.cells.reserve(keys);
     }

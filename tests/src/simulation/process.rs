@@ -130,7 +130,7 @@ impl Process<'_> {
     async fn job(&self, number: u64, plan: &Arc<Plan>, store: &Arc<Store>) -> Result<How, String> {
         let clock: SharedClock = Arc::new(WorldClock(Arc::clone(self.world)));
         let claimant = format!("process {} job {number}", self.number);
-        let options = JobOptions { clock, threads: 1, seed: self.run.seed ^ number, start: StartFrom::Newest, claimant };
+        let options = JobOptions { clock, threads: 1, seed: self.run.seed ^ number, start: StartFrom::Newest, dropped: Vec::new(), claimant };
         let mut handle = match Job::simulate(plan, &options, Some(Arc::clone(store))).await {
             Ok(handle) => handle,
             Err(error) => return self.failed(number, &error),

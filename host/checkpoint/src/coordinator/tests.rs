@@ -200,12 +200,14 @@ fn the_last_checkpoint_waits_for_those_under_way_and_is_tried_again() {
          14 ack 1 1 => write 1
          15 written 1 => commit 1
          16 committed 1 => notify 1, drain 2
-         17 decline 2 => abort 2, drain 3
-         18 ack 3 0 => 
-         19 ack 3 1 => write 3
-         20 written 3 => commit 3
-         21 committed 3 => notify 3, finish
-         30 tick => ",
+         17 decline 2 => abort 2
+         18 tick => 
+         217 tick => drain 3
+         218 ack 3 0 => 
+         219 ack 3 1 => write 3
+         220 written 3 => commit 3
+         221 committed 3 => notify 3, finish
+         230 tick => ",
     );
     check(
         &settings(10, 50, 1),

@@ -27,16 +27,6 @@ pub enum PutError {
     Unknown(Error),
 }
 
-impl PutError {
-    /// The error itself.
-    #[must_use]
-    pub fn into_error(self) -> Error {
-        match self {
-            Self::Fenced(error) | Self::Failed(error) | Self::Unknown(error) => error,
-        }
-    }
-}
-
 /// How a put-if-absent ended.
 enum Created {
     /// The object is there, and it is ours.
@@ -82,15 +72,23 @@ pub(super) async fn manifest(store: &Store, manifest: &Manifest) -> Result<Durab
         }
     }
     pass(FailPoint::TwoCoordinators).map_err(PutError::Unknown)?;
-    let newer = OwnerEpoch(manifest.owner_epoch.0 + 1);
-    match store.size(&paths::owner(newer)).await {
-        Ok(None) => Ok(DurableCheckpoint::new(manifest.clone())),
-        Ok(Some(_)) => Err(PutError::Fenced(fenced(store, format!("attempt {newer} has taken the job over from attempt {}", manifest.owner_epoch)))),
+    match store.is_superseded(manifest.owner_epoch).await {
+        Ok(false) => still_there(store, manifest).await,
+        Ok(true) => Err(PutError::Fenced(store.superseded(manifest.owner_epoch))),
         Err(error) => Err(unknown(format!("whether another attempt has taken the job over isn't known: {}", error.why))),
     }
 }
 
-fn fenced(store: &Store, why: String) -> Error {
+/// Sees that nobody has deleted the job's folder under the running job: what older checkpoints have written, and this one needs, is gone then.
+async fn still_there(store: &Store, manifest: &Manifest) -> Result<DurableCheckpoint, PutError> {
+    match store.size(&paths::owner(manifest.owner_epoch)).await {
+        Ok(Some(_)) => Ok(DurableCheckpoint::new(manifest.clone())),
+        Ok(None) => Err(PutError::Fenced(store.taken_away())),
+        Err(error) => Err(PutError::Unknown(error)),
+    }
+}
+
+pub(super) fn fenced(store: &Store, why: String) -> Error {
     let what = format!("another process runs the same job on {}", store.location);
     Error::job(what, why, "let one of them run; give the other another name or another `dir` in [checkpointing]")
 }

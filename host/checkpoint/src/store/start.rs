@@ -6,7 +6,7 @@ use super::{Bytes, CheckpointId, DurableCheckpoint, Error, Manifest, OwnerEpoch,
 use crate::manifest::{MANIFEST_BYTES_MAX, ManifestError};
 use crate::paths::Place;
 use crate::resolve::{Found, Origin, choose};
-use crate::retain::{Retained, garbage};
+use crate::retain::{Retained, garbage, given_up};
 
 /// What to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Store {
         self.read_manifests(&self.list().await?).await
     }
 
-    /// Takes the job over and decides what it goes on from. `claimant` is a text that no other process gives: host, process number and time.
+    /// Decides what the attempt that has claimed `epoch` goes on from.
     ///
     /// The order is what makes it safe. The claim comes before the look for manifests, so that an older owner that completes a checkpoint after the look sees the
     /// claim and commits nothing. The record of what was chosen comes before anything is thrown away, so that no later attempt takes a
@@ -51,8 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store doesn't answer, or what should be restored can't be read: names the file and what does verify.
-    pub async fn start(&self, claimant: &str, begin: Begin, num_retained: u32) -> Result<Start> {
-        let epoch = self.claim(claimant).await?;
+    pub async fn start(&self, epoch: OwnerEpoch, begin: Begin, num_retained: u32) -> Result<Start> {
         let listed = self.list().await?;
         let mut found = self.read_manifests(&listed).await?;
         let origin = self.origin_before(epoch).await?;
@@ -67,16 +66,12 @@ impl Store {
         self.record_origin(origin).await?;
         let manifests: Vec<_> = found.iter().filter_map(|one| one.manifest.clone().ok()).collect();
         let retained = retained(&manifests, chosen.as_ref(), num_retained);
-        Ok(Start {
-            epoch,
-            first: first_free(&listed, &manifests),
-            garbage: garbage(&listed, epoch, &retained, &manifests),
-            from: chosen.map(DurableCheckpoint::new),
-            retained,
-        })
+        let garbage = if begin == Begin::Fresh { given_up(&listed, epoch, &manifests) } else { garbage(&listed, epoch, &retained, &manifests) };
+        Ok(Start { epoch, first: first_free(&listed, &manifests), garbage, from: chosen.map(DurableCheckpoint::new), retained })
     }
 
-    /// Deletes what aborted checkpoints and dead attempts have left. To be called once, before the attempt writes anything; how many files that was.
+    /// Deletes what aborted checkpoints and dead attempts have left, and after [`Begin::Fresh`] the older checkpoints too; gives how many files that was. To be
+    /// called once, when nothing can refuse the start any more, and before the attempt writes anything.
     ///
     /// # Errors
     /// When the store doesn't answer; what is left is found at the next start.
@@ -86,7 +81,8 @@ impl Store {
         Ok(garbage.len())
     }
 
-    /// Becomes the newest owner: the numbers have no gaps, so a newer owner than `n` exists if and only if `n + 1` does.
+    /// Becomes the newest owner. `claimant` is a text that no other process gives: host, process number and time. The numbers have no gaps, so a newer owner than
+    /// `n` exists if and only if `n + 1` does.
     ///
     /// # Errors
     /// When the store doesn't answer.
@@ -142,17 +138,42 @@ impl Store {
         Ok(None)
     }
 
-    /// Records that the job has ended and needs none of its checkpoints any more, before they are deleted: whoever comes next starts from the beginning.
+    /// Whether a newer attempt than `epoch` has claimed the job.
     ///
     /// # Errors
-    /// When the record can't be written.
-    pub async fn record_ended(&self, epoch: OwnerEpoch) -> Result<()> {
-        let mut newest = epoch;
-        // An attempt that has claimed the job since may have recorded that it goes on from a checkpoint which is about to go.
-        while self.size(&paths::owner(OwnerEpoch(newest.0 + 1))).await?.is_some() {
-            newest = OwnerEpoch(newest.0 + 1);
+    /// When the store doesn't answer.
+    pub async fn is_superseded(&self, epoch: OwnerEpoch) -> Result<bool> {
+        Ok(self.size(&paths::owner(OwnerEpoch(epoch.0 + 1))).await?.is_some())
+    }
+
+    /// What the attempt `epoch` says when a newer one has claimed the job.
+    #[must_use]
+    pub fn superseded(&self, epoch: OwnerEpoch) -> Error {
+        put::fenced(self, format!("attempt {} has taken the job over from attempt {epoch}", OwnerEpoch(epoch.0 + 1)))
+    }
+
+    /// What an attempt says when the records of attempts that it knows of are gone.
+    #[must_use]
+    pub fn taken_away(&self) -> Error {
+        Error::job(
+            format!("{} was deleted or moved while the job ran", self.location),
+            "the records of its attempts are gone, and with them what checkpoints need",
+            "bring the folder back and run the job again, or start anew with --fresh",
+        )
+    }
+
+    /// Records that the job has ended and needs none of its checkpoints any more: whoever comes next starts from the beginning. `false`: they must not be
+    /// deleted, because a newer attempt may go on from one of them, and then it ends the job itself.
+    ///
+    /// # Errors
+    /// When the store doesn't answer.
+    pub async fn record_ended(&self, epoch: OwnerEpoch) -> Result<bool> {
+        if self.is_superseded(epoch).await? {
+            return Ok(false);
         }
-        put::record(self, &paths::origin(newest), Bytes::from_static(FROM_START.as_bytes())).await
+        put::record(self, &paths::origin(epoch), Bytes::from_static(FROM_START.as_bytes())).await?;
+        // Who claims from now on finds the record. Who has claimed in between may have looked before it was there.
+        Ok(!self.is_superseded(epoch).await?)
     }
 
     async fn record_origin(&self, origin: Origin) -> Result<()> {

@@ -26,9 +26,14 @@ async fn complete(store: &Store, epoch: OwnerEpoch, checkpoint: CheckpointId) ->
     store.put_manifest(&sample::manifest(checkpoint.0, epoch.0, &[&path])).await
 }
 
+/// Claims the job and starts an attempt.
+async fn attempt(store: &Store, claimant: &str, begin: Begin, num_retained: u32) -> Result<Start> {
+    store.start(store.claim(claimant).await?, begin, num_retained).await
+}
+
 /// What every store must do.
 async fn serves_a_job(store: &Store) {
-    let mut start = store.start("a", Begin::Newest, 1).await.unwrap();
+    let mut start = attempt(store, "a", Begin::Newest, 1).await.unwrap();
     assert_eq!((start.epoch, start.first, start.from.is_none()), (OwnerEpoch(1), CheckpointId(1), true));
     assert_eq!(store.collect(&mut start).await, Ok(0));
     let one = complete(store, start.epoch, start.first).await.unwrap();
@@ -42,7 +47,7 @@ async fn serves_a_job(store: &Store) {
     assert_eq!(complete(store, start.epoch, start.first).await, Ok(one));
     // An aborted one leaves a file.
     store.put_file(&file(1, 2), Bytes::from_static(b"left over")).await.unwrap();
-    let mut second = store.start("b", Begin::Newest, 1).await.unwrap();
+    let mut second = attempt(store, "b", Begin::Newest, 1).await.unwrap();
     assert_eq!((second.epoch, second.first), (OwnerEpoch(2), CheckpointId(3)));
     assert_eq!(second.from.as_ref().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
     assert_eq!(store.collect(&mut second).await, Ok(1));
@@ -50,7 +55,7 @@ async fn serves_a_job(store: &Store) {
     assert_eq!(store.get_ranges(&file(1, 1), &[0..3, 50..100]).await.unwrap(), [vec![7; 3], vec![7; 50]]);
     // The older owner is fenced; what it has completed isn't gone on from.
     assert!(matches!(complete(store, OwnerEpoch(1), CheckpointId(2)).await, Err(PutError::Fenced(_))));
-    let mut third = store.start("c", Begin::Newest, 1).await.unwrap();
+    let mut third = attempt(store, "c", Begin::Newest, 1).await.unwrap();
     assert_eq!(third.from.as_ref().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
     let four = complete(store, third.epoch, third.first).await.unwrap();
     let doomed = third.retained.completed(four.manifest());
@@ -83,13 +88,13 @@ async fn a_folder_serves_a_job_and_keeps_nothing_temporary() {
 async fn what_a_crash_leaves_under_a_temporary_name_is_garbage() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().to_str().unwrap(), "job").unwrap();
-    let start = store.start("a", Begin::Newest, 1).await.unwrap();
+    let start = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
     complete(&store, start.epoch, CheckpointId(5)).await.unwrap();
     for left in ["shared/count/1-6-0-a.state.tmp", "chk-4/_metadata.tmp"] {
         std::fs::create_dir_all(folder.path().join("job").join(left).parent().unwrap()).unwrap();
         std::fs::write(folder.path().join("job").join(left), b"half").unwrap();
     }
-    let mut second = store.start("b", Begin::Newest, 1).await.unwrap();
+    let mut second = attempt(&store, "b", Begin::Newest, 1).await.unwrap();
     assert_eq!((store.collect(&mut second).await, second.first), (Ok(2), CheckpointId(7)));
     complete(&store, second.epoch, second.first).await.unwrap();
 }
@@ -150,22 +155,22 @@ async fn a_large_file_goes_in_parts() {
 async fn the_newest_manifest_is_refused_when_it_is_damaged_and_another_can_be_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().to_str().unwrap(), "job").unwrap();
-    let start = store.start("a", Begin::Newest, 2).await.unwrap();
+    let start = attempt(&store, "a", Begin::Newest, 2).await.unwrap();
     for id in [41, 42] {
         complete(&store, start.epoch, CheckpointId(id)).await.unwrap();
     }
     std::fs::write(folder.path().join("job/chk-42/_metadata"), b"WEIRCHKPxxxxxxxxxxxxxxxxxxxxxxx").unwrap();
-    let error = store.start("b", Begin::Newest, 2).await.unwrap_err().to_string();
+    let error = attempt(&store, "b", Begin::Newest, 2).await.unwrap_err().to_string();
     for part in ["chk-42/_metadata", "format version", "--restore-from chk-41"] {
         assert!(error.contains(part), "{error} has no {part}");
     }
-    let third = store.start("c", Begin::From(CheckpointId(41)), 2).await.unwrap();
+    let third = attempt(&store, "c", Begin::From(CheckpointId(41)), 2).await.unwrap();
     assert_eq!((third.from.map(|from| from.checkpoint()), third.first), (Some(CheckpointId(41)), CheckpointId(43)));
     // A manifest under another's name is no better.
     std::fs::copy(folder.path().join("job/chk-41/_metadata"), folder.path().join("job/chk-42/_metadata")).unwrap();
     let error = store.read_checkpoint(CheckpointId(42)).await.unwrap_err().to_string();
     assert!(error.contains("it is the manifest of checkpoint 41"), "{error}");
-    let fresh = store.start("d", Begin::Fresh, 2).await.unwrap();
+    let fresh = attempt(&store, "d", Begin::Fresh, 2).await.unwrap();
     assert!(fresh.from.is_none());
 }
 
@@ -178,6 +183,37 @@ async fn a_number_that_an_older_owner_took_is_a_failure_and_one_of_a_newer_owner
     assert!(matches!(complete(&store, second, CheckpointId(1)).await, Err(PutError::Failed(_))));
     complete(&store, second, CheckpointId(2)).await.unwrap();
     assert!(matches!(complete(&store, first, CheckpointId(2)).await, Err(PutError::Fenced(_))));
+}
+
+#[tokio::test]
+async fn who_starts_anew_gives_up_what_older_attempts_have_left_and_nothing_of_a_newer_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), "job").unwrap();
+    let first = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
+    complete(&store, first.epoch, CheckpointId(1)).await.unwrap();
+    store.record_committed(CheckpointId(1)).await.unwrap();
+    let (second, third) = (store.claim("b").await.unwrap(), store.claim("c").await.unwrap());
+    complete(&store, third, CheckpointId(2)).await.unwrap();
+    let mut fresh = store.start(second, Begin::Fresh, 1).await.unwrap();
+    assert_eq!((fresh.first, store.collect(&mut fresh).await), (CheckpointId(3), Ok(3)));
+    let left: Vec<_> = store.survey().await.unwrap().iter().map(|found| found.checkpoint).collect();
+    assert_eq!(left, [CheckpointId(2)]);
+    assert_eq!((store.size(&file(1, 1)).await, store.size(&file(3, 2)).await), (Ok(None), Ok(Some(100))));
+}
+
+#[tokio::test]
+async fn only_the_newest_owner_records_that_the_job_has_ended() {
+    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
+    let first = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
+    complete(&store, first.epoch, CheckpointId(1)).await.unwrap();
+    let second = attempt(&store, "b", Begin::Newest, 1).await.unwrap();
+    assert_eq!((store.record_ended(first.epoch).await, store.is_superseded(first.epoch).await), (Ok(false), Ok(true)));
+    // The newer one's checkpoint is still what the job goes on from.
+    let third = attempt(&store, "c", Begin::Newest, 1).await.unwrap();
+    assert_eq!(third.from.map(|from| from.checkpoint()), Some(CheckpointId(1)));
+    assert_eq!(store.record_ended(second.epoch).await, Ok(false));
+    assert_eq!((store.record_ended(third.epoch).await, store.is_superseded(third.epoch).await), (Ok(true), Ok(false)));
+    assert!(attempt(&store, "d", Begin::Newest, 1).await.unwrap().from.is_none());
 }
 
 /// Mostly well.
@@ -211,7 +247,7 @@ async fn of_an_old_owner_and_a_new_one_the_new_one_knows_every_checkpoint_that_w
     for seed in 0..60 {
         let objects: Arc<dyn ObjectStore> = Arc::new(Faulty::new(Arc::new(InMemory::new()), Rates { slow: 600, ..ROUGH }, seed));
         let store = Store::over(objects, "job").unwrap().with_patience(hasty(true));
-        let first = store.start("a", Begin::Newest, 1).await.unwrap();
+        let first = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
         let old = {
             let store = store.clone();
             tokio::spawn(async move {
@@ -226,11 +262,11 @@ async fn of_an_old_owner_and_a_new_one_the_new_one_knows_every_checkpoint_that_w
             })
         };
         tokio::time::sleep(Duration::from_millis(seed % 40)).await;
-        let second = store.start("b", Begin::Newest, 1).await.unwrap();
+        let second = attempt(&store, "b", Begin::Newest, 1).await.unwrap();
         let from = second.from.map_or(0, |from| from.checkpoint().0);
         let permitted = old.await.unwrap();
         assert!(permitted <= from, "seed {seed}: {permitted} was committed, and the new owner goes on from {from}");
-        let third = store.start("c", Begin::Newest, 1).await.unwrap();
+        let third = attempt(&store, "c", Begin::Newest, 1).await.unwrap();
         assert_eq!(third.from.map_or(0, |from| from.checkpoint().0), from, "seed {seed}: the line that the second began");
     }
 }
@@ -240,7 +276,7 @@ async fn a_partial_listing_costs_no_live_file() {
     for seed in 0..40 {
         let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let sound = Store::over(inner.clone(), "job").unwrap();
-        let mut start = sound.start("a", Begin::Newest, 3).await.unwrap();
+        let mut start = attempt(&sound, "a", Begin::Newest, 3).await.unwrap();
         for id in 1..=5 {
             let path = file(1, id);
             sound.put_file(&path, Bytes::from_static(b"state")).await.unwrap();
@@ -249,7 +285,7 @@ async fn a_partial_listing_costs_no_live_file() {
             sound.delete(&start.retained.completed(&manifest)).await.unwrap();
         }
         let faulty = Store::over(Arc::new(Faulty::new(inner, Rates { partial_lists: 1000, ..Rates::default() }, seed)), "job").unwrap();
-        let mut second = faulty.start("b", Begin::Newest, 3).await.unwrap();
+        let mut second = attempt(&faulty, "b", Begin::Newest, 3).await.unwrap();
         faulty.collect(&mut second).await.unwrap();
         let Some(from) = second.from else { continue };
         for id in from.manifest().retained.iter().copied().chain([from.checkpoint()]).filter(|id| id.0 >= 3) {

@@ -30,29 +30,42 @@ pub(crate) fn run(args: &CheckpointsArgs, machine: &Machine) -> Result<ExitCode>
     let get_status = async {
         let store = Store::open(&dir, &job_id)?;
         store.reach().await?;
-        store.get_status().await
+        Ok((store.get_status().await?, store.survey().await?.len(), store.is_locked()))
     };
-    let status = if is_there { runtime.block_on(get_status)? } else { None };
+    let (status, complete, is_locked) = if is_there { runtime.block_on(get_status)? } else { (None, 0, None) };
     let Some(status) = status else {
+        if complete > 0 {
+            let why = format!("{dir}/{job_id} has {complete} of them, and no {} yet", paths::STATUS);
+            return Err(Error::usage("there is no history of the checkpoints", why, "look again in a second, or run the job"));
+        }
         let why = format!("there is no {} in {dir}/{job_id}", paths::STATUS);
         return Err(Error::usage("there are no checkpoints", why, "run the job with an `interval` in [checkpointing]"));
     };
     let stats = CheckpointStats::from_json(&status)?;
+    let record = match args.checkpoint {
+        None => None,
+        Some(wanted) => {
+            let unknown =
+                || Error::usage(format!("chk-{wanted}"), "it is not among the last checkpoints of the job", "leave it out to see which there are");
+            let mut all = stats.in_progress.iter().chain(&stats.history);
+            Some(all.find(|record| record.checkpoint == wanted.0).ok_or_else(unknown)?)
+        }
+    };
     if args.json {
-        let text = String::from_utf8_lossy(&status);
+        // Numbers, texts and lists: there is nothing in them that JSON can't hold.
+        let one = |record| serde_json::to_string_pretty(record).unwrap_or_default();
+        let text = record.map_or_else(|| String::from_utf8_lossy(&status).into_owned(), one);
         output::print(&format!("{}\n", text.trim_end()))?;
         return Ok(ExitCode::Done);
     }
     let width = machine::terminal_columns(&std::io::stdout());
-    let text = match args.checkpoint {
+    let mut text = match record {
         None => history(&stats, machine.clock.wall_ms(), width),
-        Some(wanted) => {
-            let record = stats.in_progress.iter().chain(&stats.history).find(|record| record.checkpoint == wanted.0);
-            let unknown =
-                || Error::usage(format!("chk-{wanted}"), "it is not among the last checkpoints of the job", "leave it out to see which there are");
-            details(record.ok_or_else(unknown)?, width)
-        }
+        Some(record) => details(record, width),
     };
+    if !stats.in_progress.is_empty() && is_locked == Some(false) {
+        text += "\nno process of this machine runs the job: what is said to be under way ended with the last one\n";
+    }
     output::print(&text)?;
     Ok(ExitCode::Done)
 }
@@ -144,6 +157,7 @@ fn operators(record: &CheckpointRecord, width: Option<u16>) -> String {
     ]);
     for operator in &record.operators {
         let ms = |ms: u64| format!("{} ms", output::count(ms));
+        let us = |us: u64| format!("{:.1} ms", us as f64 / 1e3);
         let timings = operator.timings;
         let missing: Vec<_> = operator.missing.iter().map(ToString::to_string).collect();
         table.row([
@@ -151,15 +165,23 @@ fn operators(record: &CheckpointRecord, width: Option<u16>) -> String {
             format!("{}/{}", operator.acked, operator.total),
             ms(timings.start_delay_ms),
             ms(timings.alignment_ms),
-            ms(timings.sync_ms),
-            ms(timings.async_ms),
+            us(timings.sync_us),
+            us(timings.async_us),
             output::bytes(timings.bytes),
             output::bytes(timings.full_bytes),
             output::bytes(timings.in_flight_bytes),
             missing.join(", "),
         ]);
     }
-    table.render(width)
+    let mut text = table.render(width);
+    if record.status != Status::Completed {
+        for holder in record.holders() {
+            let subtasks: Vec<_> = holder.missing.iter().map(ToString::to_string).collect();
+            let word = if subtasks.len() == 1 { "subtask" } else { "subtasks" };
+            text += &format!("held up by {} ({word} {})\n", holder.uid, subtasks.join(", "));
+        }
+    }
+    text
 }
 
 fn kind(record: &CheckpointRecord) -> &'static str {
@@ -201,14 +223,15 @@ mod tests {
                 acked: 2 - missing.len() as u32,
                 total: 2,
                 missing: missing.to_vec(),
-                timings: SubtaskTimings { sync_ms: 1, async_ms: 12, alignment_ms: 3, ..SubtaskTimings::default() },
+                inputs: Vec::new(),
+                timings: SubtaskTimings { sync_us: 1234, async_us: 12_000, alignment_ms: 3, ..SubtaskTimings::default() },
             }],
         };
         let stats = CheckpointStats {
             format_version: 1,
             job: "words".to_owned(),
             updated_ms: 0,
-            totals: Totals { triggered: 3, completed: 1, failed: 1, restored: 0 },
+            totals: Totals { triggered: 3, completed: 1, failed: 1, restored: 0, restarts: 2 },
             restored: None,
             in_progress: vec![record(3, Status::InProgress, &[1])],
             history: vec![record(2, Status::Failed { cause: "the disk is full".to_owned() }, &[]), record(1, Status::Completed, &[])],
@@ -219,7 +242,9 @@ mod tests {
             "in progress, 1/2",
             "chk-2 failed: the disk is full",
             "chk-3 is under way",
-            "12 ms",
+            "12.0 ms",
+            "1.2 ms",
+            "held up by count (subtask 1)",
             "4.0 KiB",
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");

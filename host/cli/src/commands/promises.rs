@@ -22,6 +22,9 @@ fn text(plan: &Plan, settings: &CheckpointSettings) -> String {
     };
     let interval = output::seconds(settings.interval.as_secs_f64());
     let mut lines = vec![format!("checkpoints: every {interval}, {mode}, in {}/{}", settings.dir, weir_checkpoint::paths::job_id(&plan.name))];
+    if settings.dir.starts_with("memory://") {
+        lines.push("checkpoints in memory end with this process, and take at most 5 MiB a file".to_owned());
+    }
     for node in &plan.nodes {
         match &node.kind {
             PlannedKind::Source(config) => {

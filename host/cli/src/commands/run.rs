@@ -79,8 +79,14 @@ fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> 
     if !args.quiet {
         promises::show(&job);
     }
-    let options =
-        JobOptions { clock: Arc::clone(&machine.clock), threads: machine.cores(), seed: machine.seed(), start, claimant: machine.claimant() };
+    let options = JobOptions {
+        clock: Arc::clone(&machine.clock),
+        threads: machine.cores(),
+        seed: machine.seed(),
+        start,
+        dropped: args.drop_state.clone(),
+        claimant: machine.claimant(),
+    };
     let (start_ns, startup_cpu_seconds) = (machine.clock.monotonic_ns(), machine::cpu_seconds());
     let handle = Job::start(&job.plan, &options)?;
     Ok(Started { job, handle, start_ns, startup_cpu_seconds })
@@ -103,7 +109,8 @@ async fn drive(args: Arc<RunArgs>, global: Global, machine: Machine) -> Result<E
     let Started { job, handle, start_ns, startup_cpu_seconds } = started;
     let metrics = handle.metrics();
     let progress = shows_progress(&args, &job).then(|| Progress::start(&metrics, start_ns));
-    let ended = watch(handle, &mut signals, progress, &machine).await;
+    let on_signal = if job.plan.checkpointing.is_some() { STOPS_WITH_CHECKPOINT } else { STOPS };
+    let ended = watch(handle, &mut signals, on_signal, progress, &machine).await;
     let (elapsed, outcome) = match ended {
         Ok(report) => {
             if let Some(checkpoint) = report.last_checkpoint.filter(|_| !args.quiet) {
@@ -130,8 +137,19 @@ fn shows_progress(args: &RunArgs, job: &PlannedJob) -> bool {
     !args.quiet && std::io::stderr().is_terminal() && !records_in_between
 }
 
+/// What the first signal does to a job.
+const STOPS: &str = "the sources end, what is under way goes through to the sinks";
+/// The same with checkpoints.
+const STOPS_WITH_CHECKPOINT: &str = "a last checkpoint is taken, from which the next run goes on";
+
 /// Waits for the end of the job; passes the first signal on to it, and ends the process at the second.
-async fn watch(mut handle: JobHandle, signals: &mut Signals, mut progress: Option<Progress>, machine: &Machine) -> Result<JobReport> {
+async fn watch(
+    mut handle: JobHandle,
+    signals: &mut Signals,
+    on_signal: &str,
+    mut progress: Option<Progress>,
+    machine: &Machine,
+) -> Result<JobReport> {
     let (metrics, stopper) = (handle.metrics(), handle.stopper());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -152,7 +170,7 @@ async fn watch(mut handle: JobHandle, signals: &mut Signals, mut progress: Optio
                 }
                 stopping = true;
                 stopper.send_replace(true);
-                output::note(&format!("{name}: the sources end, what is under way goes through to the sinks; once more to end at once"));
+                output::note(&format!("{name}: {on_signal}; once more to end at once"));
             }
             _ = ticks.tick(), if progress.is_some() => {
                 if let Some(progress) = &mut progress {

@@ -1,5 +1,7 @@
 //! Captured rows become a file.
 
+use std::ops::ControlFlow;
+
 use weir_model::describe::StateDescriptor;
 
 use crate::captured::Captured;
@@ -9,12 +11,20 @@ use crate::file::format::{Footer, FooterBlock, Trailer, checksum};
 use crate::file::{StateFile, StateFileInfo};
 use crate::row::SnapshotScope;
 
+/// About the length of the files that state on a disk becomes, bytes: what is in memory of them at a time.
+const PIECE_BYTES: usize = 16 << 20;
+
 impl Captured {
-    /// Sorts the rows and writes them as a file, for the function with these states. Long work for many rows: not for the task's own thread.
+    /// Sorts the rows and writes them as a file, for the function with these states; `None`: all of them are written. Rows in memory become one file. Those on
+    /// a disk become as many as it takes to have little of them in memory at a time; all belong to the snapshot, in any order. Long work for many rows: not for
+    /// the task's own thread.
     ///
     /// # Errors
     /// [`StateError::Disk`] when the rows are on a disk that fails.
-    pub fn into_file(mut self, states: &[StateDescriptor]) -> Result<StateFile, StateError> {
+    pub fn next_file(&mut self, states: &[StateDescriptor]) -> Result<Option<StateFile>, StateError> {
+        if self.is_written() {
+            return Ok(None);
+        }
         // Rows in a file are a little shorter than here.
         let mut bytes = Vec::with_capacity(self.bytes());
         let (mut block, mut blocks, mut rows) = (BlockWriter::default(), Vec::new(), 0);
@@ -24,11 +34,18 @@ impl Captured {
             }
             block.push(row);
             rows += 1;
+            if bytes.len() < PIECE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         blocks.extend(block.finish(&mut bytes));
-        let scope = self.scope();
-        drop(self);
-        Ok(finish(scope, rows, states, blocks, bytes))
+        Ok(Some(finish(self.scope(), rows, states, blocks, bytes)))
+    }
+
+    /// The rows as one file, which they must fit.
+    #[cfg(test)]
+    pub(crate) fn into_file(mut self, states: &[StateDescriptor]) -> Result<StateFile, StateError> {
+        let file = self.next_file(states)?.unwrap();
+        assert_eq!(self.next_file(states)?.map(|more| more.info), None, "the rows are more than a file");
+        Ok(file)
     }
 }
 

@@ -106,7 +106,8 @@ pub(crate) fn run_keyed(words: &[&str]) -> Result<(), String> {
     let (clock, calls): (SharedClock, _) = (Arc::new(SystemClock::new()), Calls::default());
     let plan = Arc::new(run.plan(&dir, &clock, &calls).map_err(explain)?);
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let options = JobOptions { clock: Arc::clone(&clock), threads, seed: 1, start: StartFrom::Newest, claimant: "bench".to_owned() };
+    let options =
+        JobOptions { clock: Arc::clone(&clock), threads, seed: 1, start: StartFrom::Newest, dropped: Vec::new(), claimant: "bench".to_owned() };
     let handle = Job::start(&plan, &options).map_err(explain)?;
     let (metrics, stopper) = (handle.metrics(), handle.stopper());
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -247,6 +248,6 @@ fn range_ns(one: &CheckpointRecord, moment: &Moment) -> std::ops::Range<u64> {
 
 fn checkpoint(one: &CheckpointRecord, gap: Gap) -> Value {
     let count = one.operators.iter().find(|operator| operator.uid == "count").map(|operator| operator.timings).unwrap_or_default();
-    json!({ "duration_ms": one.duration_ms, "bytes": one.bytes, "start_delay_ms": count.start_delay_ms, "sync_ms": count.sync_ms,
-            "async_ms": count.async_ms, "gap_ms": gap.ms, "gap_cpu_ms": gap.cpu_ms })
+    json!({ "duration_ms": one.duration_ms, "bytes": one.bytes, "start_delay_ms": count.start_delay_ms, "sync_us": count.sync_us,
+            "async_us": count.async_us, "gap_ms": gap.ms, "gap_cpu_ms": gap.cpu_ms })
 }
