@@ -3,6 +3,7 @@
 mod arguments;
 mod bare;
 mod checkpoint;
+mod disk;
 mod figure;
 mod job;
 mod native;
@@ -20,12 +21,13 @@ fn main() -> ExitCode {
         Some((&"word-count", rest)) => word_count::bench(rest),
         Some((&"start", rest)) => start::bench(rest),
         Some((&"checkpoint", rest)) => checkpoint::bench(rest),
+        Some((&"disk", rest)) => disk::bench(rest),
         Some((&"run-one", rest)) => run::run_one(rest),
         Some((&"run-keyed", rest)) => checkpoint::run_keyed(rest),
         Some((&"restore-bare", rest)) => checkpoint::restore_bare(rest),
         Some((&"restore-raw", rest)) => checkpoint::restore_raw(rest),
-        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint")),
-        None => Err("name a benchmark: word-count, start or checkpoint".to_owned()),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint, disk")),
+        None => Err("name a benchmark: word-count, start, checkpoint or disk".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
