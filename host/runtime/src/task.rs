@@ -368,6 +368,8 @@ impl Task {
             return Ok(event);
         }
         if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.pending.is_capturing()) {
+            // The producer that has just been woken may wait for this very thread, where no other can take it over: without this, a whole capture would hold it up.
+            tokio::task::yield_now().await;
             return Ok(Event::Capture);
         }
         self.chain.flush_sinks()?;
