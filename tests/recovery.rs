@@ -302,6 +302,42 @@ fn a_checkpoint_folder_that_is_deleted_under_the_job_ends_it() {
     check_out(&folder, &trickle_counts(), "brought back");
 }
 
+/// Ten keys that come twice, a record every 50 ms, and a kill in the first round: of the keys that had come by then, what was counted has expired when they come
+/// again, and the checkpoint doesn't bring it back. Time to live is in whole seconds, and nothing is seen for more than two too long.
+#[test]
+fn state_that_has_expired_stays_away_over_a_kill() {
+    let check = |function: &str, pause: Duration, expected: &[u64]| {
+        let folder = JobFolder::new();
+        let toml = format!(
+            "[job]\nname = \"test\"\nparallelism = 1\n{CHECKPOINTS}[plugins.key-count]\npath = \"${{PLUGINS}}/key_count.wasm\"\n\
+             [sources.numbers]\nconnector = \"generator\"\nkind = \"sequence\"\nto = 19\nrate = 20\n\
+             [operators.spread]\nplugin = \"key-count\"\nfunction = \"spread\"\ninput = \"numbers\"\nconfig = {{ keys = 10, hits = 1 }}\n\
+             [operators.count]\nplugin = \"key-count\"\nfunction = \"{function}\"\ninput = \"spread\"\n\
+             [sinks.out]\nconnector = \"file\"\npath = \"out\"\ninput = \"count\"\n"
+        );
+        let running = folder.job(&toml, &[]).start();
+        running.until_poll(|| folder.names("out").iter().filter(|name| name.ends_with(".txt")).count() >= 4);
+        running.signal(libc::SIGKILL);
+        drop(running.wait().with_code(KILLED));
+        let before = folder.parts_finished("out").concat();
+        std::thread::park_timeout(pause);
+        assert_eq!(times(&folder.run(&toml, &[]).with_code(0), GOES_ON), 1);
+        let after = folder.parts("out").concat();
+        assert_eq!(after.lines().count(), 20, "{after}");
+        let counts_of = |key: &str| -> Vec<u64> {
+            let counts = after.lines().filter_map(|line| line.split_once('\t')).filter(|(of, _)| *of == key);
+            let mut counts: Vec<u64> = counts.map(|(_, count)| count.parse().unwrap()).collect();
+            counts.sort_unstable();
+            counts
+        };
+        for (key, _) in before.lines().filter_map(|line| line.split_once('\t')) {
+            assert_eq!(counts_of(key), expected, "{function}: {before}\n{after}");
+        }
+    };
+    check("count", Duration::ZERO, &[1, 2]);
+    check("count-briefly", Duration::from_millis(3200), &[1, 1]);
+}
+
 #[test]
 fn an_unreadable_checkpoint_is_named_with_one_that_can_be_read() {
     let folder = JobFolder::new();

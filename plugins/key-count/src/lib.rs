@@ -7,13 +7,17 @@ mod keys;
 
 pub use keys::{Sweep, key_of, place_in_fill};
 
-use weir_guest::{Collector, FlatMap, KeyedContext, KeyedProcess, OpenContext, Result, ValueState};
+use std::time::Duration;
+
+use weir_guest::{Collector, FlatMap, KeyedContext, KeyedProcess, OpenContext, Result, StateOptions, ValueState};
 
 weir_guest::export! {
     /// Gives each number a key, as `Sweep` says: config `keys` (1,000,000) and `hits` (16).
     "spread" => Spread,
     /// Adds up the numbers of each key and emits the sum so far.
     "count" => Count,
+    /// The same, but a sum that nobody has added to for half a second is forgotten.
+    "count-briefly" => CountBriefly,
 }
 
 /// Gives each number a key.
@@ -62,6 +66,26 @@ impl KeyedProcess for Count {
         self.count.set(total);
         out.collect((key, total));
         Ok(())
+    }
+}
+
+/// Adds up the numbers of each key, and forgets a sum that nobody has added to for half a second.
+pub struct CountBriefly(Count);
+
+/// How long a sum is remembered.
+const REMEMBERED: Duration = Duration::from_millis(500);
+
+impl KeyedProcess for CountBriefly {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64);
+
+    fn open(ctx: &mut OpenContext) -> Self {
+        Self(Count { count: ctx.value_state_with("count", StateOptions::new().ttl(REMEMBERED)) })
+    }
+
+    fn process(&mut self, key: u64, n: u64, ctx: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
+        self.0.process(key, n, ctx, out)
     }
 }
 
