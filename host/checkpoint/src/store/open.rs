@@ -90,7 +90,11 @@ fn brief() -> object_store::RetryConfig {
 
 #[cfg(not(all(feature = "s3", feature = "gcs", feature = "azure")))]
 fn built_without(location: &str, feature: &str) -> Error {
-    refuse(location, format!("this weir was built without {feature}"), format!("build weir with the feature `{feature}`, or use another store"))
+    refuse(
+        location,
+        format!("this weir was built without {feature}"),
+        format!("build it with `cargo build --release --workspace --features weir/{feature}`, or use another store"),
+    )
 }
 
 fn refuse(location: &str, why: impl Into<String>, remedy: impl Into<String>) -> Error {

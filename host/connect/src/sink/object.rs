@@ -82,7 +82,7 @@ fn bucket(settings: &PartSettings, url: &str) -> Result<Bucket> {
         |error: object_store::Error| settings.refuse(format!("`{url}` can't be opened: {error}"), "set the store's variables in the environment");
     #[cfg(not(all(feature = "s3", feature = "gcs", feature = "azure")))]
     let left_out = |feature: &str| {
-        let remedy = format!("build weir with the feature `{feature}`, or use another store");
+        let remedy = format!("build it with `cargo build --release --workspace --features weir/{feature}`, or use another store");
         settings.refuse(format!("this weir was built without the store of `{scheme}://`"), remedy)
     };
     macro_rules! over {

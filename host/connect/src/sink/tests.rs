@@ -25,7 +25,11 @@ fn connectors_are_known_by_name() {
     check("file", "path = \"ftp://x/y\"", "`ftp://` is not a store that weir knows");
     check("file", "path = \"s3:///y\"", "names no bucket");
     #[cfg(not(feature = "gcs"))]
-    check("file", "path = \"gs://b/y\"", "this weir was built without the store of `gs://` (build weir with the feature `gcs`");
+    check(
+        "file",
+        "path = \"gs://b/y\"",
+        "this weir was built without the store of `gs://` (build it with `cargo build --release --workspace --features weir/gcs`",
+    );
     check("file", "path = \"memory://b/../x\"", "is no place for objects");
     check("file", "path = \"x\"\nroll-size = 0", ":2: [sinks.out] roll-size: it isn't from one byte to 64 GiB");
     check("file", "path = \"x\"\nroll-interval = \"0s\"", ":2: [sinks.out] roll-interval: it is zero");
