@@ -151,13 +151,13 @@ impl SinkConfig {
         clock: &SharedClock,
         start: SinkStart<'_>,
     ) -> Result<Vec<SinkWriter>> {
-        let parts = match self {
+        let taken = match self {
             Self::Print(config) => return Ok(parallelism.subtasks().map(|_| SinkWriter(Writer::Print(config.open(uid, input)))).collect()),
             Self::Blackhole => return Ok(parallelism.subtasks().map(|_| SinkWriter(Writer::Blackhole)).collect()),
-            Self::File(config) => config.open(uid, parallelism, input, clock, start)?,
-            Self::Object(config) => config.open(uid, parallelism, input, clock, start).await?,
+            Self::File(config) => config.take(uid, start)?,
+            Self::Object(config) => config.take(uid, start).await?,
         };
-        Ok(parts.into_iter().map(|writer| SinkWriter(Writer::Parts(Box::new(writer)))).collect())
+        Ok(taken.open(uid, parallelism, input, clock).into_iter().map(|writer| SinkWriter(Writer::Parts(Box::new(writer)))).collect())
     }
 
     /// What makes the sink's output visible: one for all subtasks.

@@ -127,6 +127,7 @@ impl Attempt {
             Self::recommit(shared, store, uncommitted).await?;
         }
         if let Some(last) = durable.filter(|_| is_over) {
+            store.collect(&mut start).await?;
             let mut attempt = Self::empty();
             attempt.ended = Some((last, start.retained));
             return Ok(attempt);

@@ -7,18 +7,14 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use weir_model::describe::Port;
-use weir_model::id::{OperatorUid, Parallelism};
-use weir_model::time::SharedClock;
+use weir_model::id::OperatorUid;
 use weir_model::{Error, Result};
 
 use super::SinkStart;
 use super::destination::Destination;
 use super::folder::{self, AtWork, Folder};
 use super::on_disk::Counters;
-
-use super::part::{PartName, UNFINISHED};
-use super::parts::{self, PartsWriter};
+use super::parts::Taken;
 use super::settings::PartSettings;
 
 pub(super) use committer::FileCommitter;
@@ -42,17 +38,11 @@ impl FileSinkConfig {
         &self.folder
     }
 
-    pub(super) fn open(
-        &self,
-        uid: &OperatorUid,
-        parallelism: Parallelism,
-        input: &Port,
-        clock: &SharedClock,
-        start: SinkStart<'_>,
-    ) -> Result<Vec<PartsWriter>> {
+    /// Takes the folder for the writers of this job.
+    pub(super) fn take(&self, uid: &OperatorUid, start: SinkStart<'_>) -> Result<Taken> {
         let counters = Counters::read(uid, start.states())?;
-        let folder = self.take_folder(start, &counters)?;
-        Ok(parts::open(uid, parallelism, input, clock, &self.settings, Destination::Folder(folder), counters.above()))
+        let destination = Destination::Folder(self.take_folder(start, &counters)?);
+        Ok(Taken { settings: Arc::clone(&self.settings), destination, counter_next: counters.above() })
     }
 
     pub(super) fn committer(&self, uid: &OperatorUid) -> FileCommitter {
@@ -65,22 +55,11 @@ impl FileSinkConfig {
         let locked = Folder::lock(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
         let taken = locked.map_err(|AtWork| at_work(&self.settings, &self.folder))?;
         let names = folder::names(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
-        if !start.has_committed() {
-            self.settings.check_unoccupied(&self.folder.display().to_string(), &names)?;
-            // Without checkpoints an earlier result stays until there is another one; what never became a result can go.
-            let replaced = names.iter().filter(|name| start.with_checkpoints() || name.ends_with(UNFINISHED));
-            for path in replaced.map(|name| self.folder.join(name)) {
-                fs::remove_file(&path).map_err(|error| self.unusable(&path, &error))?;
-            }
-            taken.sync().map_err(|error| self.unusable(&self.folder, &error))?;
-        } else {
-            let newer = self.settings.newer_parts(&self.folder.display().to_string(), &names, counters)?;
-            // What was to be committed is: whatever is unfinished now was left by a run that has been taken over since leftovers were removed.
-            let leftovers = names.iter().filter(|name| PartName::parse_unfinished(name).is_some());
-            for path in newer.into_iter().chain(leftovers).map(|name| self.folder.join(name)) {
-                fs::remove_file(&path).map_err(|error| self.unusable(&path, &error))?;
-            }
+        let in_the_way = self.settings.in_the_way(&self.folder.display().to_string(), &names, start, counters)?;
+        for path in in_the_way.into_iter().map(|name| self.folder.join(name)) {
+            fs::remove_file(&path).map_err(|error| self.unusable(&path, &error))?;
         }
+        taken.sync().map_err(|error| self.unusable(&self.folder, &error))?;
         // A folder that can't be written to is better known now than at the first record.
         tempfile::tempfile_in(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
         Ok(taken)

@@ -8,17 +8,15 @@ use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use weir_checkpoint::permit::CommitPermit;
 use weir_model::Result;
-use weir_model::describe::Port;
 use weir_model::fail_point::{FailPoint, pass};
-use weir_model::id::{OperatorUid, Parallelism};
-use weir_model::time::SharedClock;
+use weir_model::id::OperatorUid;
 
 use super::SinkStart;
 use super::bucket::Bucket;
 use super::destination::Destination;
 use super::on_disk::{Counters, ObjectHandle, Record, handles_by_name};
 use super::part::{END_MARKER, PartName};
-use super::parts::{self, PartsWriter};
+use super::parts::Taken;
 use super::settings::PartSettings;
 
 /// A prefix in an object store as the job file says it. Its copies share what they know of uploads.
@@ -38,28 +36,15 @@ impl ObjectSinkConfig {
         Path::new(self.bucket.url())
     }
 
-    pub(super) async fn open(
-        &self,
-        uid: &OperatorUid,
-        parallelism: Parallelism,
-        input: &Port,
-        clock: &SharedClock,
-        start: SinkStart<'_>,
-    ) -> Result<Vec<PartsWriter>> {
+    /// Takes the prefix for the writers of this job.
+    pub(super) async fn take(&self, uid: &OperatorUid, start: SinkStart<'_>) -> Result<Taken> {
         let counters = Counters::read(uid, start.states())?;
-        if !start.has_committed() {
-            let names = self.bucket.names(uid).await?;
-            self.settings.check_unoccupied(self.bucket.url(), &names)?;
-            for name in names.iter().filter(|_| start.with_checkpoints()) {
-                self.bucket.remove(uid, name).await?;
-            }
-        } else {
-            let names = self.bucket.names(uid).await?;
-            for name in self.settings.newer_parts(self.bucket.url(), &names, &counters)? {
-                self.bucket.remove(uid, name).await?;
-            }
+        let names = self.bucket.names(uid).await?;
+        for name in self.settings.in_the_way(self.bucket.url(), &names, start, &counters)? {
+            self.bucket.remove(uid, name).await?;
         }
-        Ok(parts::open(uid, parallelism, input, clock, &self.settings, Destination::Bucket(Arc::clone(&self.bucket)), counters.above()))
+        let destination = Destination::Bucket(Arc::clone(&self.bucket));
+        Ok(Taken { settings: Arc::clone(&self.settings), destination, counter_next: counters.above() })
     }
 
     pub(super) fn committer(&self, uid: &OperatorUid) -> ObjectCommitter {

@@ -85,32 +85,35 @@ enum Stage {
     Lost(Error),
 }
 
-/// Opens a writer for each subtask.
-pub(super) fn open(
-    uid: &OperatorUid,
-    parallelism: Parallelism,
-    input: &Port,
-    clock: &SharedClock,
-    settings: &Arc<PartSettings>,
-    destination: Destination,
-    counter_next: u64,
-) -> Vec<PartsWriter> {
-    let destination = Arc::new(destination);
-    let renderer = Renderer::new(settings.format, input);
-    let writer = |subtask| PartsWriter {
-        uid: uid.clone(),
-        subtask,
-        counter_next,
-        settings: Arc::clone(settings),
-        renderer: renderer.clone(),
-        clock: Arc::clone(clock),
-        destination: Arc::clone(&destination),
-        buffer: Vec::new(),
-        current: None,
-        pending: Vec::new(),
-        failed: None,
-    };
-    parallelism.subtasks().map(|subtask| writer(subtask.0)).collect()
+/// A place for parts that nobody else writes to.
+pub(super) struct Taken {
+    pub(super) settings: Arc<PartSettings>,
+    pub(super) destination: Destination,
+    /// Above the number of every part there is.
+    pub(super) counter_next: u64,
+}
+
+impl Taken {
+    /// One writer for each subtask, in order.
+    pub(super) fn open(self, uid: &OperatorUid, parallelism: Parallelism, input: &Port, clock: &SharedClock) -> Vec<PartsWriter> {
+        let Self { settings, destination, counter_next } = self;
+        let destination = Arc::new(destination);
+        let renderer = Renderer::new(settings.format, input);
+        let writer = |subtask| PartsWriter {
+            uid: uid.clone(),
+            subtask,
+            counter_next,
+            settings: Arc::clone(&settings),
+            renderer: renderer.clone(),
+            clock: Arc::clone(clock),
+            destination: Arc::clone(&destination),
+            buffer: Vec::new(),
+            current: None,
+            pending: Vec::new(),
+            failed: None,
+        };
+        parallelism.subtasks().map(|subtask| writer(subtask.0)).collect()
+    }
 }
 
 impl PartsWriter {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use weir_model::section::Section;
 use weir_model::{Error, Result};
 
+use super::SinkStart;
 use super::on_disk::Counters;
-use super::part::{PartName, is_finished};
+use super::part::{PartName, UNFINISHED, is_finished};
 use super::render::SinkFormat;
 
 /// Flink's default of the row format's rolling policy.
@@ -62,8 +63,24 @@ impl PartSettings {
         Ok((Self { place, format, header: flag(header), overwrite, end_marker, roll_bytes, roll_interval }, path))
     }
 
+    /// Which of the `names` at `location` go before writers are opened there.
+    ///
+    /// # Errors
+    /// A usage error when one of them is somebody's output and may not be overwritten.
+    pub(super) fn in_the_way<'a>(&self, location: &str, names: &'a [String], start: SinkStart<'_>, counters: &Counters) -> Result<Vec<&'a String>> {
+        if start.has_committed() {
+            let newer = self.newer_parts(location, names, counters)?;
+            // What was to be committed is: whatever is unfinished now was left by a run that has been taken over since leftovers were removed.
+            let leftovers = names.iter().filter(|name| PartName::parse_unfinished(name).is_some());
+            return Ok(newer.into_iter().chain(leftovers).collect());
+        }
+        self.check_unoccupied(location, names)?;
+        // Without checkpoints an earlier result stays until there is another one; what never became a result can go.
+        Ok(names.iter().filter(|name| start.with_checkpoints() || name.ends_with(UNFINISHED)).collect())
+    }
+
     /// What is in the way of a fresh start at `location`, which holds files of these `names`.
-    pub(super) fn check_unoccupied(&self, location: &str, names: &[String]) -> Result<()> {
+    fn check_unoccupied(&self, location: &str, names: &[String]) -> Result<()> {
         if self.overwrite {
             return Ok(());
         }
@@ -80,7 +97,7 @@ impl PartSettings {
 
     /// The finished parts among `names` that a newer checkpoint than the restored one has committed: they may be removed. Unless that is wanted, going
     /// on would show their records twice.
-    pub(super) fn newer_parts<'a>(&self, location: &str, names: &'a [String], counters: &Counters) -> Result<Vec<&'a String>> {
+    fn newer_parts<'a>(&self, location: &str, names: &'a [String], counters: &Counters) -> Result<Vec<&'a String>> {
         let newer: Vec<_> = names.iter().filter(|name| PartName::parse(name).is_some_and(|part| counters.is_newer(&part))).collect();
         match newer.first() {
             Some(name) if !self.overwrite => Err(self.refuse(

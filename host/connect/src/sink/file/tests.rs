@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use weir_checkpoint::permit::CommitPermit;
 use weir_model::codec::Codec;
-use weir_model::id::CheckpointId;
+use weir_model::describe::Port;
+use weir_model::id::{CheckpointId, Parallelism};
 use weir_model::rows::{Batch, BatchBuilder, NO_TIMESTAMP};
+use weir_model::time::SharedClock;
 
 use super::super::on_disk::{FileHandle, Record, WriterState};
-use super::super::parts::PreparedParts;
+use super::super::part::UNFINISHED;
+use super::super::parts::{PartsWriter, PreparedParts};
 use super::super::{PreparedState, SinkConfig};
 use super::*;
 use crate::test_support::{ManualClock, TempFolder, block_on, permit, section};
@@ -31,7 +34,7 @@ fn config(folder: &TempFolder, lines: &str) -> FileSinkConfig {
 
 fn open_at(folder: &TempFolder, lines: &str, parallelism: u32, start: SinkStart<'_>, clock: SharedClock) -> Result<Vec<PartsWriter>> {
     let input = Port { name: "out".into(), key: Codec::Utf8, value: Codec::Utf8 };
-    config(folder, lines).open(&uid(), Parallelism::new(parallelism).unwrap(), &input, &clock, start)
+    Ok(config(folder, lines).take(&uid(), start)?.open(&uid(), Parallelism::new(parallelism).unwrap(), &input, &clock))
 }
 
 fn open(folder: &TempFolder, lines: &str, parallelism: u32, start: SinkStart<'_>) -> Result<Vec<PartsWriter>> {

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{Error as StoreError, GetOptions, MultipartId, ObjectStore, ObjectStoreExt, PutPayload, PutResult};
 use weir_model::codec::Codec;
-use weir_model::id::CheckpointId;
+use weir_model::describe::Port;
+use weir_model::id::{CheckpointId, Parallelism};
 use weir_model::rows::{Batch, BatchBuilder, NO_TIMESTAMP};
+use weir_model::time::SharedClock;
 
 use super::super::PreparedState;
+use super::super::parts::PartsWriter;
 use super::*;
 use crate::test_support::{ManualClock, block_on, permit, section};
 
@@ -107,7 +110,8 @@ impl Sink {
     fn open(&self, start: SinkStart<'_>) -> Result<PartsWriter> {
         let input = Port { name: "out".into(), key: Codec::None, value: Codec::Utf8 };
         let clock = Arc::new(ManualClock::default()) as SharedClock;
-        block_on(self.config.open(&Self::uid(), Parallelism::ONE, &input, &clock, start)).map(|mut writers| writers.remove(0))
+        let taken = block_on(self.config.take(&Self::uid(), start))?;
+        Ok(taken.open(&Self::uid(), Parallelism::ONE, &input, &clock).remove(0))
     }
 
     fn commit(&self, handles: &[Vec<u8>]) -> Result<()> {
