@@ -6,17 +6,20 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use weir_model::key_group::KeyGroup;
 
 use crate::bitmap::Bitmap;
 use crate::captured::Captured;
-use crate::cells::{Cells, Place};
+use crate::cells::Cells;
 use crate::column::StateError;
 use crate::disk::{DiskError, DiskScan, DiskStore, Replace, RowKey, split_stored, stored};
 use crate::index::EntryId;
 use crate::keyed::KeyedState;
+use crate::migration::Pass;
 use crate::row::{SnapshotScope, StateRow};
+use crate::saved_states::SavedStates;
 use crate::tracker::Tracker;
 
 /// What a table over a store keeps besides its entries.
@@ -41,7 +44,6 @@ pub(crate) struct Backing {
     hand: usize,
     /// Whether runs in the store wait to be merged.
     merge_due: bool,
-    has_sub_keys: Vec<bool>,
     /// After this, nothing in the store is believed.
     failed: Option<StateError>,
 }
@@ -110,7 +112,6 @@ impl KeyedState {
         if let Some(tracker) = &mut self.tracker {
             tracker.evicts();
         }
-        let has_sub_keys = self.cells.places().map(|(_, place)| matches!(place, Place::SubKeys(_))).collect();
         self.backing = Some(Box::new(Backing {
             store,
             table_bytes_max: usize::try_from(memory_bytes / 2).unwrap_or(usize::MAX),
@@ -122,7 +123,6 @@ impl KeyedState {
             away: 0,
             hand: 0,
             merge_due: false,
-            has_sub_keys,
             failed: None,
         }));
         Ok(self)
@@ -149,7 +149,7 @@ impl KeyedState {
         let tracker = self.tracker.as_deref();
         created.sort_by_cached_key(|id| self.cells.entry(*id).map(|entry| (group_of(tracker, entry.hash).0, entry.key.to_vec())));
         for id in created {
-            let found = bring_entry(&backing.store, &mut self.cells, self.tracker.as_deref(), id);
+            let found = bring_entry(&backing.store, &mut self.cells, self.tracker.as_deref(), id, &mut self.pass);
             if found.map_err(|error| backing.fail(error))? {
                 backing.stored.set(id.as_usize());
                 backing.away -= 1;
@@ -231,7 +231,7 @@ impl KeyedState {
         let mut rows: Vec<Change> = Vec::new();
         backing.gone_bytes = 0;
         for (key, hash) in std::mem::take(&mut backing.gone) {
-            rows.extend((0..cells.state_count()).map(|state| (address(state, group_of(tracker, hash), &key, None), None)));
+            rows.extend(cells.layout.on_disk().map(|number| (address(number, group_of(tracker, hash), &key, None), None)));
         }
         for id in ids {
             if backing.unwritten.take(id.as_usize()) {
@@ -244,7 +244,8 @@ impl KeyedState {
             return Ok(());
         }
         rows.sort_unstable();
-        let ingested = backing.store.ingest(Replace::new(&backing.store, rows.into_iter(), &backing.has_sub_keys));
+        let has_sub_keys = cells.layout.has_sub_keys();
+        let ingested = backing.store.ingest(Replace::new(&backing.store, rows.into_iter(), &has_sub_keys));
         ingested.map_err(|error| backing.fail(error))?;
         backing.merge_due = true;
         Ok(())
@@ -258,7 +259,8 @@ impl KeyedState {
         let Self { tracker: Some(tracker), backing: Some(backing), cells, expiry, free, .. } = self else { return };
         let rows = backing.store.rows_estimate() as u64;
         let view = written.map(|()| DiskView { scan: backing.store.scan(&[]), expiry: expiry.clone(), rows });
-        tracker.freeze_disk(cells.entries.len(), free, Captured::on_disk(SnapshotScope::Full, view), expiry);
+        let captured = Captured::on_disk(SnapshotScope::Full, view).of(Arc::new(cells.layout.saved()));
+        tracker.freeze_disk(cells, free, captured, expiry);
     }
 
     /// The rows of keys that only the store has, in order, expired or not.
@@ -294,13 +296,21 @@ pub(crate) struct DiskView {
 }
 
 impl DiskView {
-    /// The rows that aren't expired, in the order of a file.
+    /// The rows of these states that aren't expired, in the order and with the numbers of a file.
     ///
     /// # Errors
     /// When the disk fails.
-    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, StateError> {
+    pub(crate) fn for_each(
+        &mut self,
+        states: &SavedStates,
+        mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StateError> {
         let Self { scan, expiry, .. } = self;
-        each_stored(scan, |row| if row.written_s >= expiry.live_from_s(row.state) { each(&row) } else { ControlFlow::Continue(()) })
+        each_stored(scan, |row| match states.get(row.state) {
+            Some(saved) if row.written_s >= expiry.live_from_s(saved.state) => each(&StateRow { state: saved.number, ..row }),
+            // Expired, or left by a state that was given up.
+            _ => ControlFlow::Continue(()),
+        })
     }
 }
 
@@ -318,27 +328,30 @@ fn each_stored(scan: &mut DiskScan, mut each: impl FnMut(StateRow<'_>) -> Contro
     Ok(ControlFlow::Continue(()))
 }
 
-/// Brings what the store has of an entry's key, and says whether it has anything.
-fn bring_entry(store: &DiskStore, cells: &mut Cells, tracker: Option<&Tracker>, id: EntryId) -> Result<bool, DiskError> {
+/// Brings what the store has of an entry's key, and says whether it has anything. What is left there of a state that was given up isn't brought.
+fn bring_entry(store: &DiskStore, cells: &mut Cells, tracker: Option<&Tracker>, id: EntryId, pass: &mut Pass) -> Result<bool, DiskError> {
     let Some(entry) = cells.entry(id) else { return Ok(false) };
-    let (key_group, key) = (group_of(tracker, entry.hash), entry.key.clone());
+    let (key_group, key, layout) = (group_of(tracker, entry.hash), entry.key.clone(), Arc::clone(&cells.layout));
     let mut found = false;
-    for state in 0..cells.state_count() {
-        if let Some(sub_keys) = cells.sub_keys_mut(state) {
+    for number in layout.on_disk() {
+        let family = layout.family_of(number).filter(|(family, _)| !family.is_clearing);
+        let mut bring = |sub_key: Option<&[u8]>, row: &[u8]| {
+            found = true;
+            let (Some((written_s, value)), Some((family, version))) = (split_stored(row), family) else { return };
+            if version != family.current {
+                pass.found_stale();
+            }
+            cells.put_row(id, &StateRow { state: number, key_group, key: &key, sub_key, value: Some(value), written_s });
+        };
+        if layout.is_sub_keyed(number) {
             // An empty sub-key is the first.
-            let prefix = address(state, key_group, &key, Some(&[]));
+            let prefix = address(number, key_group, &key, Some(&[]));
             for row in store.scan(&prefix) {
                 let (address, value) = row?;
-                if let (Some(sub_key), Some((written_s, value))) = (address.get(prefix.len()..), split_stored(&value)) {
-                    sub_keys.put(id, sub_key, Some(value), written_s);
-                    found = true;
-                }
+                bring(address.get(prefix.len()..), &value);
             }
-        } else if let Some(value) = store.get(&address(state, key_group, &key, None))?
-            && let Some((written_s, value)) = split_stored(&value)
-        {
-            cells.set_value(state, id, Some(value), written_s);
-            found = true;
+        } else if let Some(value) = store.get(&address(number, key_group, &key, None))? {
+            bring(None, &value);
         }
     }
     Ok(found)
@@ -348,18 +361,23 @@ fn bring_entry(store: &DiskStore, cells: &mut Cells, tracker: Option<&Tracker>, 
 fn changes_of(cells: &Cells, tracker: Option<&Tracker>, id: EntryId, is_stored: bool, rows: &mut Vec<Change>) {
     let Some(entry) = cells.entry(id).filter(|entry| !entry.is_free()) else { return };
     let key_group = group_of(tracker, entry.hash);
-    let at = |state, sub_key| address(state, key_group, &entry.key, sub_key);
-    for (state, place) in cells.places() {
-        let value = cells.value(place, id, 0);
-        if let Some((value, written_s)) = value {
-            rows.push((at(state, None), Some(stored(written_s, value))));
-        } else if is_stored {
-            rows.push((at(state, None), None));
-        }
-        let sub_keys = cells.sub_keys(state).into_iter().flat_map(|sub_keys| sub_keys.range(id, None));
-        rows.extend(sub_keys.map(|(sub_key, cell)| (at(state, Some(sub_key)), Some(stored(cell.written_s, &cell.value)))));
+    let at = |number: usize, sub_key: Option<&[u8]>| address(number, key_group, &entry.key, sub_key);
+    let first = rows.len();
+    for family in cells.layout.families.iter().filter(|family| !family.is_clearing) {
+        cells.rows_at(family, id, key_group, 0, |row| {
+            rows.push((at(row.state, row.sub_key), row.value.map(|value| stored(row.written_s, value))));
+        });
+    }
+    if is_stored {
+        // Of whatever version or state they are. Of all sub-keys, where there are any: they come before those that are put.
+        let deletions: Vec<_> = cells.layout.on_disk().map(|number| at(number, None)).collect();
+        let own = first..rows.len();
+        let is_put = |address: &Vec<u8>| rows.get(own.clone()).is_some_and(|own| own.iter().any(|(put, _)| put == address));
+        let deletions: Vec<_> = deletions.into_iter().filter(|address| !is_put(address)).map(|address| (address, None)).collect();
+        rows.extend(deletions);
     }
 }
 
+mod older;
 #[cfg(test)]
 mod tests;

@@ -2,19 +2,24 @@
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use weir_model::describe::StateDescriptor;
 use weir_model::key_group::KeyGroup;
 
 use crate::backing::DiskView;
 use crate::column::StateError;
 use crate::prefetch::prefetch;
 use crate::row::{SnapshotScope, StateRow};
+use crate::saved_states::SavedStates;
 use crate::varint::{read_varint, write_varint};
 
 /// Rows that no writer touches any more: a frozen view of the state, all of it or what had changed.
 #[derive(Debug)]
 pub struct Captured {
     scope: SnapshotScope,
+    /// What the states were called when the view was frozen.
+    states: Arc<SavedStates>,
     /// Rows lie in chunks, so that capturing one more never moves those before it. Of two rows for the same, the later holds.
     chunks: Vec<Vec<u8>>,
     /// Rows that are older than all in `chunks`.
@@ -24,8 +29,6 @@ pub struct Captured {
     /// Every row has become part of a file.
     written: bool,
     rows: u64,
-    /// One more than the highest number of a state in any row.
-    states: usize,
     /// One more than the highest key group of any row.
     groups: usize,
 }
@@ -43,13 +46,25 @@ type RowAt = u64;
 
 impl Captured {
     pub(crate) fn new(scope: SnapshotScope) -> Self {
-        Self { scope, chunks: Vec::new(), older: Vec::new(), view: None, written: false, rows: 0, states: 0, groups: 0 }
+        Self { scope, states: Arc::default(), chunks: Vec::new(), older: Vec::new(), view: None, written: false, rows: 0, groups: 0 }
     }
 
     /// A view of all that is on disk, which is read when it becomes a file; or why there is none.
     pub(crate) fn on_disk(scope: SnapshotScope, view: Result<DiskView, StateError>) -> Self {
         let rows = view.as_ref().map_or(0, |view| view.rows);
         Self { view: Some(view), rows, ..Self::new(scope) }
+    }
+
+    /// These rows, of a view that had these states.
+    pub(crate) fn of(self, states: Arc<SavedStates>) -> Self {
+        Self { states, ..self }
+    }
+
+    /// The states of the function when the view was frozen, and the older versions of them that rows may have: what the file will list. A name is there once
+    /// for each version.
+    #[must_use]
+    pub fn states(&self) -> &[StateDescriptor] {
+        self.states.descriptors()
     }
 
     /// What these rows are: all of the state, or what had changed.
@@ -90,7 +105,6 @@ impl Captured {
 
     fn count(&mut self, row: &StateRow<'_>) {
         self.rows += 1;
-        self.states = self.states.max(row.state + 1);
         self.groups = self.groups.max(row.key_group.0 as usize + 1);
     }
 
@@ -115,14 +129,15 @@ impl Captured {
     pub(crate) fn for_each_sorted(&mut self, mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>) -> Result<(), StateError> {
         if let Some(view) = &mut self.view {
             let ended = match view {
-                Ok(view) => view.for_each(each),
+                Ok(view) => view.for_each(&self.states, each),
                 Err(error) => Err(error.clone()),
             };
             self.written = !matches!(ended, Ok(ControlFlow::Break(())));
             return ended.map(drop);
         }
         self.written = true;
-        let rows = std::mem::replace(self, Self { written: true, ..Self::new(self.scope) });
+        let states = Arc::clone(&self.states);
+        let rows = std::mem::replace(self, Self { written: true, ..Self::new(self.scope).of(states) });
         rows.for_each_in_memory(|row| {
             let _ = each(row);
         });
@@ -130,36 +145,62 @@ impl Captured {
     }
 
     fn for_each_in_memory(self, mut each: impl FnMut(&StateRow<'_>)) {
-        for mut bucket in self.buckets() {
-            // Numbers first, in the few instructions that numbers take; then, by all there is, those that this leaves open.
-            bucket.sort_unstable();
-            bucket.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1).for_each(|same| {
-                same.sort_unstable_by(|(_, a), (_, b)| self.compare(*a, *b));
-            });
-            let mut before: Option<(&[u8], Option<&[u8]>)> = None;
-            let mut cleared: Option<(&[u8], RowAt)> = None;
-            for (number, (_, at)) in bucket.iter().enumerate() {
-                if let Some((_, later)) = bucket.get(number + PREFETCH_ROWS) {
-                    self.prefetch(*later);
+        let mut buckets = self.buckets();
+        for (stored, state) in self.states.in_order() {
+            // The rows of a family are in order together, whatever their versions, so that of two for the same the later holds; each version takes its own.
+            let own = state.family * self.groups..(state.family + 1) * self.groups;
+            for bucket in buckets.get_mut(own).unwrap_or_default() {
+                if state.is_first {
+                    self.sort(bucket);
                 }
-                let Some(row) = self.row(*at) else { continue };
-                let is_cleared = cleared.is_some_and(|(key, cleared_at)| key == row.key && *at < cleared_at);
-                if before != Some((row.key, row.sub_key)) && !is_cleared {
-                    each(&row);
-                    if row.value.is_none() && row.sub_key.is_none() {
-                        cleared = Some((row.key, *at));
+                self.for_each_of(bucket, |row| {
+                    let is_own = if row.value.is_some() { row.state == stored } else { state.is_first };
+                    if is_own {
+                        each(&StateRow { state: state.number, ..*row });
                     }
+                });
+                if state.is_last {
+                    *bucket = Vec::new();
                 }
-                before = Some((row.key, row.sub_key));
             }
         }
     }
 
-    /// All rows, each by the beginning of its key and its place; one list for each state and key group, in order of both.
+    fn sort(&self, bucket: &mut [(u64, RowAt)]) {
+        // Numbers first, in the few instructions that numbers take; then, by all there is, those that this leaves open.
+        bucket.sort_unstable();
+        bucket.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|same| same.len() > 1).for_each(|same| {
+            same.sort_unstable_by(|(_, a), (_, b)| self.compare(*a, *b));
+        });
+    }
+
+    /// Those rows of a sorted bucket that no later one replaces.
+    #[inline]
+    fn for_each_of(&self, bucket: &[(u64, RowAt)], mut each: impl FnMut(&StateRow<'_>)) {
+        let mut before: Option<(&[u8], Option<&[u8]>)> = None;
+        let mut cleared: Option<(&[u8], RowAt)> = None;
+        for (number, (_, at)) in bucket.iter().enumerate() {
+            if let Some((_, later)) = bucket.get(number + PREFETCH_ROWS) {
+                self.prefetch(*later);
+            }
+            let Some(row) = self.row(*at) else { continue };
+            let is_cleared = cleared.is_some_and(|(key, cleared_at)| key == row.key && *at < cleared_at);
+            if before != Some((row.key, row.sub_key)) && !is_cleared {
+                each(&row);
+                if row.value.is_none() && row.sub_key.is_none() {
+                    cleared = Some((row.key, *at));
+                }
+            }
+            before = Some((row.key, row.sub_key));
+        }
+    }
+
+    /// All rows, each by the beginning of its key and its place; one list for each family of states and key group, in order of both.
     fn buckets(&self) -> Vec<Vec<(u64, RowAt)>> {
-        let mut buckets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(self.states * self.groups).collect();
+        let mut buckets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(self.states.families() * self.groups).collect();
         self.for_each(|at, row| {
-            if let Some(bucket) = buckets.get_mut(row.state * self.groups + row.key_group.0 as usize) {
+            let family = self.states.get(row.state).map(|state| state.family);
+            if let Some(bucket) = family.and_then(|family| buckets.get_mut(family * self.groups + row.key_group.0 as usize)) {
                 bucket.push((prefix(row.key), at));
             }
         });
@@ -203,7 +244,13 @@ fn push_row(chunks: &mut Vec<Vec<u8>>, row: &StateRow<'_>) {
     if chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < bytes_max) {
         chunks.push(Vec::with_capacity(bytes_max.max(CHUNK_BYTES)));
     }
-    let Some(chunk) = chunks.last_mut() else { return };
+    if let Some(chunk) = chunks.last_mut() {
+        write_row(chunk, row);
+    }
+}
+
+/// Appends a row to a chunk.
+pub(crate) fn write_row(chunk: &mut Vec<u8>, row: &StateRow<'_>) {
     chunk.extend_from_slice(&(row.key_group.0 as u16).to_le_bytes());
     chunk.extend_from_slice(&row.written_s.to_le_bytes());
     write_varint(row.state as u64, chunk);
@@ -218,7 +265,7 @@ fn push_row(chunks: &mut Vec<Vec<u8>>, row: &StateRow<'_>) {
 
 /// The first eight bytes of a key, such that keys with different ones are in the same order.
 #[inline]
-fn prefix(key: &[u8]) -> u64 {
+pub(crate) fn prefix(key: &[u8]) -> u64 {
     let short = || {
         let mut bytes = [0; 8];
         bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
@@ -229,7 +276,7 @@ fn prefix(key: &[u8]) -> u64 {
 
 /// The row that `bytes` starts with, and what is behind it.
 #[inline]
-fn read_row(bytes: &[u8]) -> Option<(StateRow<'_>, &[u8])> {
+pub(crate) fn read_row(bytes: &[u8]) -> Option<(StateRow<'_>, &[u8])> {
     let (group, bytes) = bytes.split_first_chunk()?;
     let (written_s, mut rest) = bytes.split_first_chunk()?;
     let state = read_varint(&mut rest)? as usize;

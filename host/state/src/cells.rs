@@ -1,10 +1,15 @@
 //! What lies under each key: values and maps, by the number of the key's entry.
 
-use weir_model::describe::{StateDescriptor, StateKind};
+use std::sync::Arc;
+
+use weir_model::describe::StateDescriptor;
 use weir_model::key_group::KeyGroup;
 
 use crate::expiry::Expiry;
 use crate::index::EntryId;
+use crate::layout::{Family, Layout, Place};
+use crate::marks::Marks;
+use crate::paged::Paged;
 use crate::prefetch::prefetch;
 use crate::row::StateRow;
 use crate::small_bytes::SmallBytes;
@@ -56,23 +61,44 @@ pub(crate) struct Cell {
     written_s: u32,
 }
 
-/// Where a state's data lies, by the state's number.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
-    /// In the entry itself.
-    First,
-    /// In a column of its own.
-    Column(usize),
-    /// Among the maps and lists.
-    SubKeys(usize),
+/// The values of one of the other value states.
+#[derive(Debug, Default)]
+struct Column {
+    cells: Paged<Cell>,
+    marks: Marks,
+}
+
+impl Column {
+    #[inline]
+    fn set(&mut self, at: usize, value: Option<&[u8]>, time_s: u32, version: u8, large_value_bytes: &mut usize) {
+        let cell = if value.is_some() { self.cells.make(at) } else { self.cells.get_mut(at) };
+        let Some(Cell { value: cell, written_s }) = cell else { return };
+        put(cell, value, large_value_bytes);
+        *written_s = time_s;
+        self.marks.set(at, version);
+    }
+}
+
+/// Puts a value in the place of another, and keeps the count of the bytes that lie outside.
+#[inline]
+fn put(cell: &mut Option<SmallBytes>, value: Option<&[u8]>, large_value_bytes: &mut usize) {
+    let heap_bytes = |cell: &Option<SmallBytes>| cell.as_ref().map_or(0, SmallBytes::heap_bytes);
+    *large_value_bytes -= heap_bytes(cell);
+    *cell = value.map(Into::into);
+    *large_value_bytes += heap_bytes(cell);
 }
 
 /// The data of all keys.
 #[derive(Debug)]
 pub(crate) struct Cells {
+    /// Which states there are, in which versions.
+    pub(crate) layout: Arc<Layout>,
+    /// Where the data of the function's states lies, by their number.
     places: Vec<Place>,
     pub(crate) entries: Vec<Entry>,
-    columns: Vec<Vec<Cell>>,
+    /// The versions of the entries' own values.
+    first_marks: Marks,
+    columns: Vec<Column>,
     sub_keys: Vec<SubKeys>,
     /// The bytes of all values that lie outside of their cells.
     pub(crate) large_value_bytes: usize,
@@ -82,25 +108,48 @@ pub(crate) struct Cells {
 
 impl Cells {
     pub(crate) fn new(descriptors: &[StateDescriptor]) -> Self {
-        let (mut values, mut sub_keys) = (0, 0);
-        let mut place = |kind| {
-            let (place, count) = match kind {
-                StateKind::Value if values == 0 => (Place::First, &mut values),
-                StateKind::Value => (Place::Column(values - 1), &mut values),
-                StateKind::List | StateKind::Map => (Place::SubKeys(sub_keys), &mut sub_keys),
-            };
-            *count += 1;
-            place
-        };
-        let places: Vec<_> = descriptors.iter().map(|descriptor| place(descriptor.kind)).collect();
-        Self {
-            places,
+        let mut cells = Self {
+            layout: Arc::default(),
+            places: Vec::new(),
             entries: Vec::new(),
-            columns: std::iter::repeat_with(Vec::new).take(usize::saturating_sub(values, 1)).collect(),
-            sub_keys: std::iter::repeat_with(SubKeys::default).take(sub_keys).collect(),
+            first_marks: Marks::default(),
+            columns: Vec::new(),
+            sub_keys: Vec::new(),
             large_value_bytes: 0,
             large_key_bytes: 0,
+        };
+        cells.follow(Layout::new(descriptors));
+        cells
+    }
+
+    /// Makes `layout` the one by which places and versions are understood.
+    pub(crate) fn follow(&mut self, layout: Layout) {
+        for family in &layout.families {
+            let (has_older, current) = (family.has_older(), family.current);
+            match family.place {
+                Place::First => self.first_marks.follow(has_older, current),
+                Place::Column(at) => {
+                    if at >= self.columns.len() {
+                        self.columns.resize_with(at + 1, Column::default);
+                    }
+                    if let Some(column) = self.columns.get_mut(at) {
+                        column.marks.follow(has_older, current);
+                    }
+                }
+                Place::SubKeys(at) => {
+                    if at >= self.sub_keys.len() {
+                        self.sub_keys.resize_with(at + 1, SubKeys::default);
+                    }
+                    if let Some(sub_keys) = self.sub_keys.get_mut(at) {
+                        sub_keys.follow(family.current_number(), has_older);
+                    }
+                }
+            }
         }
+        let mut places: Vec<_> = layout.live().map(|(state, family)| (state, family.place)).collect();
+        places.sort_unstable_by_key(|(state, _)| *state);
+        self.places = places.into_iter().map(|(_, place)| place).collect();
+        self.layout = Arc::new(layout);
     }
 
     pub(crate) fn state_count(&self) -> usize {
@@ -118,14 +167,12 @@ impl Cells {
 
     pub(crate) fn reserve(&mut self, entries: usize) {
         self.entries.reserve(entries);
-        self.columns.iter_mut().for_each(|column| column.reserve(entries));
     }
 
     /// Adds an entry without any data.
     pub(crate) fn push(&mut self, entry: Entry) -> EntryId {
         let id = EntryId(self.entries.len() as u32);
         self.entries.push(entry);
-        self.columns.iter_mut().for_each(|column| column.push(Cell::default()));
         id
     }
 
@@ -147,53 +194,109 @@ impl Cells {
     pub(crate) fn value(&self, place: Place, id: EntryId, live_from_s: u32) -> Option<(&SmallBytes, u32)> {
         let (value, written_s) = match place {
             Place::First => self.entries.get(id.as_usize()).map(|entry| (&entry.first, entry.written_s))?,
-            Place::Column(column) => self.columns.get(column)?.get(id.as_usize()).map(|cell| (&cell.value, cell.written_s))?,
+            Place::Column(column) => self.columns.get(column)?.cells.get(id.as_usize()).map(|cell| (&cell.value, cell.written_s))?,
             Place::SubKeys(_) => return None,
         };
         value.as_ref().filter(|_| written_s >= live_from_s).map(|value| (value, written_s))
     }
 
-    /// Sets or deletes the value of an entry in a value state; nothing happens for other kinds of state.
+    /// Sets the value of an entry in a value state, in the version that is written, or deletes it; nothing happens for other kinds of state.
     #[inline]
     pub(crate) fn set_value(&mut self, state: usize, id: EntryId, value: Option<&[u8]>, time_s: u32) {
-        let cell = match self.places.get(state) {
-            Some(Place::First) => self.entries.get_mut(id.as_usize()).map(|entry| (&mut entry.first, &mut entry.written_s)),
-            Some(Place::Column(column)) => {
-                self.columns.get_mut(*column).and_then(|column| column.get_mut(id.as_usize())).map(|cell| (&mut cell.value, &mut cell.written_s))
+        let at = id.as_usize();
+        match self.places.get(state) {
+            Some(Place::First) => {
+                let Some(Entry { first, written_s, .. }) = self.entries.get_mut(at) else { return };
+                put(first, value, &mut self.large_value_bytes);
+                *written_s = time_s;
+                self.first_marks.set(at, self.first_marks.current);
             }
-            Some(Place::SubKeys(_)) | None => None,
+            Some(Place::Column(column)) => {
+                if let Some(column) = self.columns.get_mut(*column) {
+                    column.set(at, value, time_s, column.marks.current, &mut self.large_value_bytes);
+                }
+            }
+            Some(Place::SubKeys(_)) | None => {}
+        }
+    }
+
+    /// Sets the value at a place in some version, or deletes it; nothing happens at places for maps and lists.
+    pub(crate) fn set_at(&mut self, place: Place, id: EntryId, value: Option<&[u8]>, time_s: u32, version: u8) {
+        let at = id.as_usize();
+        match place {
+            Place::First => {
+                let Some(Entry { first, written_s, .. }) = self.entries.get_mut(at) else { return };
+                put(first, value, &mut self.large_value_bytes);
+                *written_s = time_s;
+                self.first_marks.set(at, version);
+            }
+            Place::Column(column) => {
+                if let Some(column) = self.columns.get_mut(column) {
+                    column.set(at, value, time_s, version, &mut self.large_value_bytes);
+                }
+            }
+            Place::SubKeys(_) => {}
+        }
+    }
+
+    /// The versions of the values at a place.
+    pub(crate) fn marks(&self, place: Place) -> Option<&Marks> {
+        match place {
+            Place::First => Some(&self.first_marks),
+            Place::Column(column) => self.columns.get(column).map(|column| &column.marks),
+            Place::SubKeys(_) => None,
+        }
+    }
+
+    /// Notes that an entry without a value at a place has none of an older version.
+    pub(crate) fn mark_current(&mut self, place: Place, id: EntryId) {
+        let marks = match place {
+            Place::First => Some(&mut self.first_marks),
+            Place::Column(column) => self.columns.get_mut(column).map(|column| &mut column.marks),
+            Place::SubKeys(_) => None,
         };
-        let Some((cell, written_s)) = cell else { return };
-        let heap_bytes = |cell: &Option<SmallBytes>| cell.as_ref().map_or(0, SmallBytes::heap_bytes);
-        self.large_value_bytes -= heap_bytes(cell);
-        *cell = value.map(Into::into);
-        *written_s = time_s;
-        self.large_value_bytes += heap_bytes(cell);
+        if let Some(marks) = marks {
+            marks.set(id.as_usize(), marks.current);
+        }
     }
 
     /// The maps or lists of a state.
     pub(crate) fn sub_keys(&self, state: usize) -> Option<&SubKeys> {
-        match self.places.get(state) {
-            Some(Place::SubKeys(place)) => self.sub_keys.get(*place),
-            _ => None,
+        self.sub_keys_at(self.place(state)?)
+    }
+
+    /// The maps or lists at a place.
+    pub(crate) fn sub_keys_at(&self, place: Place) -> Option<&SubKeys> {
+        if let Place::SubKeys(at) = place { self.sub_keys.get(at) } else { None }
+    }
+
+    pub(crate) fn sub_keys_at_mut(&mut self, place: Place) -> Option<&mut SubKeys> {
+        if let Place::SubKeys(at) = place { self.sub_keys.get_mut(at) } else { None }
+    }
+
+    /// Puts what is of a stored state, or deletes; all sub-keys in a map or list state without a sub-key. Nothing happens when the table has no such state.
+    pub(crate) fn put_row(&mut self, id: EntryId, row: &StateRow<'_>) {
+        let Some((place, version)) = self.layout.family_of(row.state).map(|(family, version)| (family.place, version)) else { return };
+        match (self.sub_keys_at_mut(place), row.sub_key) {
+            (Some(sub_keys), Some(sub_key)) => sub_keys.put(id, sub_key, row.value, row.written_s, row.state),
+            (Some(sub_keys), None) => sub_keys.clear(id),
+            (None, _) => self.set_at(place, id, row.value, row.written_s, version),
         }
     }
 
-    pub(crate) fn sub_keys_mut(&mut self, state: usize) -> Option<&mut SubKeys> {
-        match self.places.get(state) {
-            Some(Place::SubKeys(place)) => self.sub_keys.get_mut(*place),
-            _ => None,
+    /// Deletes what lies under a key at one place.
+    pub(crate) fn clear_at(&mut self, place: Place, id: EntryId) {
+        match self.sub_keys_at_mut(place) {
+            Some(sub_keys) => sub_keys.clear(id),
+            None => self.set_at(place, id, None, 0, 0),
         }
     }
 
-    /// Deletes everything under a key.
+    /// Deletes everything under a key, also at places that no state has.
     pub(crate) fn clear(&mut self, id: EntryId) {
-        for state in 0..self.state_count() {
-            self.set_value(state, id, None, 0);
-            if let Some(sub_keys) = self.sub_keys_mut(state) {
-                sub_keys.clear(id);
-            }
-        }
+        self.clear_at(Place::First, id);
+        (0..self.columns.len()).for_each(|column| self.clear_at(Place::Column(column), id));
+        self.sub_keys.iter_mut().for_each(|sub_keys| sub_keys.clear(id));
     }
 
     /// About what so many entries and what lies under them take, with their part of the index.
@@ -205,25 +308,38 @@ impl Cells {
 
     /// Whether nothing lies under a key.
     pub(crate) fn is_vacant(&self, id: EntryId) -> bool {
-        let at = id.as_usize();
-        self.entries.get(at).is_some_and(|entry| entry.first.is_none())
-            && self.columns.iter().all(|column| column.get(at).is_none_or(|cell| cell.value.is_none()))
-            && self.sub_keys.iter().all(|sub_keys| sub_keys.is_empty(id))
+        // What is being cleared is as good as gone.
+        self.layout.families.iter().filter(|family| !family.is_clearing).all(|family| self.is_vacant_at(family.place, id))
     }
 
-    /// Everything under a key that isn't expired, a row each.
-    pub(crate) fn rows_of(&self, id: EntryId, key_group: KeyGroup, expiry: &Expiry, mut each: impl FnMut(StateRow<'_>)) {
+    /// Whether nothing lies under a key at one place.
+    pub(crate) fn is_vacant_at(&self, place: Place, id: EntryId) -> bool {
+        self.sub_keys_at(place).map_or_else(|| self.value(place, id, 0).is_none(), |sub_keys| sub_keys.is_empty(id))
+    }
+
+    /// The stored state that the value of an entry is of, if it has one.
+    #[inline]
+    pub(crate) fn number_of(&self, family: &Family, id: EntryId) -> usize {
+        family.number(self.marks(family.place).map_or(0, |marks| marks.get(id.as_usize())))
+    }
+
+    /// Everything under a key that isn't expired of what the function had by `layout`, a row each.
+    pub(crate) fn rows_of(&self, layout: &Layout, id: EntryId, key_group: KeyGroup, expiry: &Expiry, mut each: impl FnMut(StateRow<'_>)) {
+        for (state, family) in layout.live() {
+            self.rows_at(family, id, key_group, expiry.live_from_s(state), &mut each);
+        }
+    }
+
+    /// What lies under a key of one family and was not written before `live_from_s`, a row each.
+    pub(crate) fn rows_at(&self, family: &Family, id: EntryId, key_group: KeyGroup, live_from_s: u32, mut each: impl FnMut(StateRow<'_>)) {
         let Some(entry) = self.entry(id) else { return };
-        for (state, place) in self.places() {
-            let live_from_s = expiry.live_from_s(state);
-            let row = |sub_key, value, written_s| StateRow { state, key_group, key: &entry.key, sub_key, value: Some(value), written_s };
-            if let Some((value, written_s)) = self.value(place, id, live_from_s) {
-                each(row(None, value, written_s));
-            }
-            let cells = self.sub_keys(state).into_iter().flat_map(|sub_keys| sub_keys.range(id, None));
-            for (sub_key, cell) in cells.filter(|(_, cell)| cell.written_s >= live_from_s) {
-                each(row(Some(sub_key), &cell.value, cell.written_s));
-            }
+        let row = |state, sub_key, value, written_s| StateRow { state, key_group, key: &entry.key, sub_key, value: Some(value), written_s };
+        if let Some((value, written_s)) = self.value(family.place, id, live_from_s) {
+            each(row(self.number_of(family, id), None, value, written_s));
+        }
+        let cells = self.sub_keys_at(family.place).into_iter().flat_map(|sub_keys| sub_keys.range(id, None));
+        for (sub_key, cell) in cells.filter(|(_, cell)| cell.written_s >= live_from_s) {
+            each(row(cell.number(), Some(sub_key), &cell.value, cell.written_s));
         }
     }
 }

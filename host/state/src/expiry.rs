@@ -25,6 +25,13 @@ impl Expiry {
         Self { live_from_s: vec![0; ttls_s.len()], ttls_s, now_s: 0, write_s: 0 }
     }
 
+    /// Follows a change of the function's states; the time stays.
+    pub(crate) fn follow(&mut self, descriptors: &[StateDescriptor]) {
+        let Self { now_s, write_s, .. } = *self;
+        *self = Self { now_s, write_s, ..Self::new(descriptors) };
+        self.expire();
+    }
+
     /// Sets the time, in milliseconds since 1970.
     pub(crate) fn set_time(&mut self, now_ms: i64) {
         let now_ms = u64::try_from(now_ms).unwrap_or(0);
@@ -34,6 +41,12 @@ impl Expiry {
             return;
         }
         self.now_s = now_s;
+        self.expire();
+    }
+
+    /// Computes from when on entries are live.
+    fn expire(&mut self) {
+        let now_s = self.now_s;
         for (live_from_s, ttl_s) in self.live_from_s.iter_mut().zip(&self.ttls_s) {
             // Expired: written_s + ttl_s <= now_s.
             *live_from_s = ttl_s.and_then(|ttl_s| now_s.checked_sub(ttl_s)).map_or(0, |newest_expired_s| newest_expired_s.saturating_add(1));

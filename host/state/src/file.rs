@@ -16,8 +16,11 @@ mod block;
 mod write;
 mod read;
 mod matching;
+mod merge;
 
-pub use matching::{Incompatible, match_states};
+pub use matching::Incompatible;
+pub(crate) use matching::{StateMatch, match_states};
+pub use merge::{MergeError, MergeStep, MergedRows, RowSorter, StateFilesWriter};
 pub use read::{RestoreError, StateFileIndex};
 
 /// A finished file.

@@ -4,14 +4,17 @@ use weir_model::describe::StateDescriptor;
 use weir_model::rows::Batch;
 
 use crate::backing::Backing;
-use crate::cells::{Cells, Entry, FREED, Place};
+use crate::cells::{Cells, Entry, FREED};
 use crate::column::{LENGTH_BYTES, MISSING, StateError};
 use crate::expiry::Expiry;
 use crate::index::{EntryId, KeyIndex, Probe};
+use crate::layout::Place;
 use crate::load::Waiting;
+use crate::migration::Pass;
 use crate::small_bytes::SmallBytes;
 use crate::snapshot::Sweep;
 use crate::tracker::Tracker;
+use crate::undo::Undo;
 
 /// The state of all keys of one subtask.
 #[derive(Debug)]
@@ -26,6 +29,16 @@ pub struct KeyedState {
     pub(crate) waiting: Waiting,
     /// For state that is larger than memory.
     pub(crate) backing: Option<Box<Backing>>,
+    /// While all changes may have to be taken back.
+    pub(crate) undo: Option<Box<Undo>>,
+    /// How far the look for values of older versions has come.
+    pub(crate) pass: Pass,
+    /// How far the clearing of states that were given up has come, if any were.
+    pub(crate) clearing: Option<usize>,
+    /// The files so far hold what was given up: the next must stand alone.
+    pub(crate) needs_full: bool,
+    /// Of state that follows another one: as what the rows of the other are put here, by their stored state.
+    pub(crate) copied_as: Vec<Option<usize>>,
     /// [`ENTRIES_MAX`], but in tests.
     pub(crate) entries_max: usize,
 }
@@ -79,6 +92,11 @@ impl KeyedState {
             sweep: Sweep::default(),
             waiting: Waiting::default(),
             backing: None,
+            undo: None,
+            pass: Pass::default(),
+            clearing: None,
+            needs_full: false,
+            copied_as: Vec::new(),
             entries_max: ENTRIES_MAX,
         }
     }
@@ -112,6 +130,9 @@ impl KeyedState {
         table.entries.clear();
         table.created.clear();
         self.make_room()?;
+        if self.clearing.is_some() {
+            self.clear_some();
+        }
         let full = StateError::Full { entries_max: self.entries_max };
         let numbered = self.number_rows(batch, table, slots).ok_or(full).and_then(|()| self.bring(&table.created));
         if let Some(backing) = &mut self.backing {
@@ -219,12 +240,15 @@ impl KeyedState {
         if let Some(tracker) = &mut self.tracker {
             tracker.created(id);
         }
+        if let Some(undo) = &mut self.undo {
+            undo.created(id);
+        }
         Some((id, true))
     }
 
     /// Appends the current value of value state `state` for each slot of `table`: its length ([`crate::MISSING`]: none) and its bytes.
     ///
-    /// A map or list state has no such values: nothing is appended.
+    /// A map or list state has no such values: nothing is appended. Values of older schema versions must have been migrated: see [`Self::stale`].
     pub fn values(&self, table: &KeyTable, state: usize, lengths: &mut Vec<u32>, data: &mut Vec<u8>) {
         let mut push = |value: Option<&SmallBytes>| match value {
             None => lengths.push(MISSING),
@@ -234,7 +258,14 @@ impl KeyedState {
             }
         };
         let live_from_s = self.expiry.live_from_s(state);
-        let value = |place, id: &EntryId| self.cells.value(place, *id, live_from_s).map(|(value, _)| value);
+        let value = |place, id: &EntryId| {
+            let value = self.cells.value(place, *id, live_from_s).map(|(value, _)| value);
+            debug_assert!(
+                value.is_none() || self.cells.marks(place).is_none_or(|marks| !marks.is_old(id.as_usize())),
+                "a value that is not migrated"
+            );
+            value
+        };
         // A loop for each place, so that none asks again for every key.
         match self.cells.place(state) {
             Some(place @ Place::First) => table.entries.iter().for_each(|id| push(value(place, id))),
@@ -252,6 +283,12 @@ impl KeyedState {
         self.cells.large_value_bytes
     }
 
+    /// The memory that the keys and their values take, in bytes, about.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.cells.bytes(self.cells.entries.len())
+    }
+
     /// The bytes that [`Self::values`] would append for the keys of `table`, all value states together: four for each length, and the
     /// data. Visits each key, but copies nothing.
     #[must_use]
@@ -265,48 +302,6 @@ impl KeyedState {
             }
         };
         self.cells.places().map(bytes_of).sum()
-    }
-
-    /// Tells the disk that something under an entry's key changes.
-    #[inline]
-    pub(crate) fn changed(&mut self, id: EntryId) {
-        if let Some(backing) = &mut self.backing {
-            backing.changed(id);
-        }
-    }
-
-    /// Sets or deletes the value of an entry in a value state; nothing happens for other kinds of state.
-    #[inline]
-    pub(crate) fn set_value(&mut self, state: usize, id: EntryId, value: Option<&[u8]>) {
-        self.changed(id);
-        if let Some(tracker) = &mut self.tracker {
-            tracker.before_write(&self.cells, id);
-        }
-        self.cells.set_value(state, id, value, self.expiry.write_s);
-    }
-
-    /// Puts or deletes what is under a sub-key of a map or list state; nothing happens for other kinds of state.
-    pub(crate) fn put_sub(&mut self, state: usize, id: EntryId, sub_key: &[u8], value: Option<&[u8]>) {
-        self.changed(id);
-        if let Some(tracker) = &mut self.tracker {
-            tracker.before_write(&self.cells, id);
-            tracker.sub_key_changed(state, id, sub_key);
-        }
-        if let Some(sub_keys) = self.cells.sub_keys_mut(state) {
-            sub_keys.put(id, sub_key, value, self.expiry.write_s);
-        }
-    }
-
-    /// Deletes all sub-keys of an entry in a map or list state; nothing happens for other kinds of state.
-    pub(crate) fn clear_sub(&mut self, state: usize, id: EntryId) {
-        self.changed(id);
-        if let Some(tracker) = &mut self.tracker {
-            tracker.before_write(&self.cells, id);
-            tracker.sub_keys_cleared(state, id);
-        }
-        if let Some(sub_keys) = self.cells.sub_keys_mut(state) {
-            sub_keys.clear(id);
-        }
     }
 
     /// Forgets the keys that [`Self::number`] met for the first time, because the call that would have used them failed.
@@ -328,6 +323,9 @@ impl KeyedState {
 
     /// Takes a key without any state out of the table.
     pub(crate) fn free_entry(&mut self, id: EntryId) {
+        if self.clearing.is_some() {
+            self.cells.clear(id);
+        }
         let Some(entry) = self.cells.entries.get_mut(id.as_usize()) else { return };
         let probe = self.index.probe(entry.hash, &entry.key);
         if let Some(backing) = &mut self.backing {

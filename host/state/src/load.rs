@@ -1,10 +1,10 @@
 //! Saved rows become state again.
 
-use weir_model::key_group::hash_key;
+use weir_model::key_group::{KeyGroup, hash_key};
 
-use crate::cells::Place;
 use crate::column::StateError;
 use crate::keyed::{KeyedState, WINDOW};
+use crate::layout::Place;
 use crate::row::StateRow;
 
 /// Rows that wait to be put together, so that the cache misses of their lookups overlap.
@@ -35,14 +35,16 @@ impl KeyedState {
         self.cells.reserve(keys);
     }
 
-    /// Puts a saved row: those of a full snapshot first, then those of each that followed it, in order. What is expired isn't put, but replaces what
+    /// Puts a saved row, numbered as [`Self::accept`] says: those of a full snapshot first, then those of each that followed it, in order. What is expired isn't put, but replaces what
     /// was there before. To be called before the first batch, and followed by [`Self::loaded`].
     ///
     /// # Errors
     /// When the function has no such state or it is of another kind, there are more keys than entries, or the disk fails.
     pub fn load(&mut self, row: &StateRow<'_>) -> Result<(), StateError> {
-        let place = self.cells.place(row.state).ok_or(StateError::UnknownState { state: row.state as u32, states: self.state_count() })?;
-        let is_value = !matches!(place, Place::SubKeys(_));
+        let layout = &self.cells.layout;
+        let family = layout.family_of(row.state).and_then(|(family, _)| Some((family.state?, family)));
+        let (state, family) = family.ok_or(StateError::UnknownState { state: row.state as u32, states: layout.stored_count() })?;
+        let is_value = !matches!(family.place, Place::SubKeys(_));
         let fits = if is_value { row.sub_key.is_none() } else { row.sub_key.is_some() || row.value.is_none() };
         if !fits {
             return Err(StateError::WrongKind { state: row.state as u32, is_value });
@@ -51,7 +53,7 @@ impl KeyedState {
         if self.index.is_by_hash() {
             self.index.prefetch(self.index.probe_hash(hash));
         }
-        let value = row.value.filter(|_| row.written_s >= self.expiry.live_from_s(row.state));
+        let value = row.value.filter(|_| row.written_s >= self.expiry.live_from_s(state));
         self.waiting.rows.push(WaitingRow {
             hash,
             state: row.state,
@@ -106,11 +108,8 @@ impl KeyedState {
         };
         let Some(id) = id else { return Ok(()) };
         self.changed(id);
-        match (sub_key, self.cells.sub_keys_mut(row.state)) {
-            (Some(sub_key), Some(sub_keys)) => sub_keys.put(id, sub_key, value, row.written_s),
-            (None, Some(sub_keys)) => sub_keys.clear(id),
-            (_, None) => self.cells.set_value(row.state, id, value, row.written_s),
-        }
+        let row = StateRow { state: row.state, key_group: KeyGroup(0), key, sub_key, value, written_s: row.written_s };
+        self.cells.put_row(id, &row);
         if value.is_none() && self.cells.is_vacant(id) {
             self.free_entry(id);
         }

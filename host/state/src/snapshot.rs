@@ -3,10 +3,10 @@
 use weir_model::key_group::MaxParallelism;
 
 use crate::captured::Captured;
-use crate::cells::Place;
 use crate::column::StateError;
 use crate::index::EntryId;
 use crate::keyed::KeyedState;
+use crate::layout::Place;
 use crate::row::{SnapshotScope, StateRow};
 use crate::tracker::Tracker;
 
@@ -34,20 +34,24 @@ impl KeyedState {
     /// Makes the state as it is now the view that [`Self::capture`] captures. It takes a swap of pointers, however large the state is; but a capture
     /// that is still going on is finished first, and of state on disk a full view takes as long as writing there what isn't yet. Nothing happens when
     /// changes aren't tracked. No call may be running.
-    pub fn freeze(&mut self, scope: SnapshotScope) {
+    ///
+    /// Returns what is frozen: all of the state also when only changes were asked for, if a state was given up since the last freeze.
+    pub fn freeze(&mut self, scope: SnapshotScope) -> SnapshotScope {
+        let scope = if std::mem::take(&mut self.needs_full) { SnapshotScope::Full } else { scope };
         while !self.capture_more(usize::MAX) {}
         let is_on_disk = self.backing.is_some() && self.tracker.is_some();
         if is_on_disk && scope == SnapshotScope::Full {
             self.freeze_disk();
         }
-        let Self { tracker: Some(tracker), cells, expiry, sweep, .. } = self else { return };
+        let Self { tracker: Some(tracker), cells, expiry, sweep, .. } = self else { return scope };
         let entries = cells.entries.len();
         if !(is_on_disk && scope == SnapshotScope::Full) {
-            tracker.freeze(scope, entries, expiry);
+            tracker.freeze(scope, cells, expiry);
         }
         if expiry.is_needed() {
             sweep.left = if scope == SnapshotScope::Full { entries } else { (entries / SWEEP_SHARE).max(SWEEP_ENTRIES_MIN).min(entries) };
         }
+        scope
     }
 
     /// Captures about `rows_max` rows of the frozen view; more when one key has more. Each view is returned once, the oldest first, when all of it is
@@ -90,7 +94,8 @@ impl KeyedState {
         self.sweep.left == 0
     }
 
-    fn sweep_entry(&mut self, id: EntryId) {
+    /// Deletes what is expired under one key, and the key if nothing is left.
+    pub(crate) fn sweep_entry(&mut self, id: EntryId) {
         let mut found = false;
         for state in 0..self.state_count() {
             let live_from_s = self.expiry.live_from_s(state);
@@ -110,16 +115,17 @@ impl KeyedState {
         }
     }
 
-    /// All state that isn't expired, a row each, in no order.
+    /// All state that isn't expired, a row each, in no order, numbered as [`Self::stored_states`].
     ///
     /// # Errors
     /// [`StateError::Disk`] when part of it is on a disk that fails.
     pub fn for_each_row(&self, max_parallelism: MaxParallelism, mut each: impl FnMut(StateRow<'_>)) -> Result<(), StateError> {
         for (at, entry) in self.cells.entries.iter().enumerate().filter(|(_, entry)| !entry.is_free()) {
-            self.cells.rows_of(EntryId(at as u32), max_parallelism.key_group(entry.hash), &self.expiry, &mut each);
+            self.cells.rows_of(&self.cells.layout, EntryId(at as u32), max_parallelism.key_group(entry.hash), &self.expiry, &mut each);
         }
         self.each_row_away(|row| {
-            if row.written_s >= self.expiry.live_from_s(row.state) {
+            let state = self.cells.layout.family_of(row.state).and_then(|(family, _)| family.state);
+            if state.is_some_and(|state| row.written_s >= self.expiry.live_from_s(state)) {
                 each(row);
             }
         })

@@ -3,15 +3,18 @@
 //! Freezing swaps bitmaps, whatever their size. A frozen entry is captured in its turn, or just before it is written to: copy on write.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use weir_model::key_group::{KeyGroup, MaxParallelism};
 
 use crate::bitmap::{Bitmap, WORD_BITS};
 use crate::captured::Captured;
-use crate::cells::{Cells, Place};
+use crate::cells::Cells;
 use crate::expiry::Expiry;
 use crate::index::EntryId;
+use crate::layout::{Layout, Place};
 use crate::row::{SnapshotScope, StateRow};
+use crate::saved_states::SavedStates;
 use crate::small_bytes::SmallBytes;
 
 /// What happened under one key of a map or list state.
@@ -26,10 +29,10 @@ struct SubChanges {
 /// A key that is gone, with its hash.
 type Tombstone = (u64, SmallBytes);
 
-/// Changes by state and entry, and keys that are gone.
+/// Changes by the place of a map or list state and entry, and keys that are gone.
 #[derive(Debug, Default)]
 struct Changes {
-    sub_keys: BTreeMap<(usize, EntryId), SubChanges>,
+    sub_keys: BTreeMap<(Place, EntryId), SubChanges>,
     /// A key is here once: it is in a file when it is removed, and nothing makes it so again before the next freeze.
     tombstones: Vec<Tombstone>,
 }
@@ -38,7 +41,7 @@ impl Changes {
     /// Forgets what happened to an entry.
     fn take_all(&mut self, cells: &Cells, id: EntryId) {
         if !self.sub_keys.is_empty() {
-            cells.places().for_each(|(state, _)| drop(self.sub_keys.remove(&(state, id))));
+            cells.layout.families.iter().for_each(|family| drop(self.sub_keys.remove(&(family.place, id))));
         }
     }
 }
@@ -47,6 +50,8 @@ impl Changes {
 #[derive(Debug)]
 struct Frozen {
     captured: Captured,
+    /// The states at the freeze: what the function had then.
+    layout: Arc<Layout>,
     /// The time of the freeze: what was expired then isn't part of the view.
     expiry: Expiry,
     changes: Changes,
@@ -74,6 +79,8 @@ pub(crate) struct Tracker {
     evicts: bool,
     /// Rows of entries that left the table changed, and of keys that are gone since the last freeze: in order of time. Only with a disk.
     early: Captured,
+    /// The states of those rows, if versions were forgotten since that some of them have.
+    early_states: Option<Arc<SavedStates>>,
     /// Views that are captured and not yet asked for, the oldest first.
     finished: VecDeque<Captured>,
     /// Room for the numbers of entries that are captured together.
@@ -92,6 +99,7 @@ impl Tracker {
             frozen: None,
             evicts: false,
             early: Captured::new(SnapshotScope::Changes),
+            early_states: None,
             finished: VecDeque::new(),
             batch: Vec::new(),
         }
@@ -105,6 +113,31 @@ impl Tracker {
         }
     }
 
+    /// Counts everything as [`Self::loaded`] does, and forgets each view that was not returned.
+    pub(crate) fn reset(&mut self, entries: usize, free: &[EntryId]) {
+        self.pending.clear();
+        self.done.clear();
+        self.finished.clear();
+        self.frozen = None;
+        self.unchanged();
+        self.loaded(entries, free);
+    }
+
+    /// Forgets what has changed since the last freeze.
+    pub(crate) fn unchanged(&mut self) {
+        self.dirty.clear();
+        self.changes = Changes::default();
+        self.early = Captured::new(SnapshotScope::Changes);
+        self.early_states = None;
+    }
+
+    /// To be called before older versions are forgotten because no value has them any more.
+    pub(crate) fn forgets_older(&mut self, layout: &Layout) {
+        if !self.early.is_empty() && self.early_states.is_none() {
+            self.early_states = Some(Arc::new(layout.saved()));
+        }
+    }
+
     /// To be called before anything under a key is written or deleted.
     #[inline]
     pub(crate) fn before_write(&mut self, cells: &Cells, id: EntryId) {
@@ -112,8 +145,9 @@ impl Tracker {
         self.dirty.set(id.as_usize());
     }
 
+    /// To be called before a value is replaced by one that means the same: the frozen view has the old one.
     #[inline]
-    fn before_change(&mut self, cells: &Cells, id: EntryId) {
+    pub(crate) fn before_change(&mut self, cells: &Cells, id: EntryId) {
         if self.frozen.is_some() {
             self.capture_first(cells, id);
         }
@@ -143,16 +177,23 @@ impl Tracker {
     }
 
     /// Notes that a sub-key was put or deleted.
-    pub(crate) fn sub_key_changed(&mut self, state: usize, id: EntryId, sub_key: &[u8]) {
-        let changes = self.changes.sub_keys.entry((state, id)).or_default();
+    pub(crate) fn sub_key_changed(&mut self, place: Place, id: EntryId, sub_key: &[u8]) {
+        let changes = self.changes.sub_keys.entry((place, id)).or_default();
         if !changes.sub_keys.contains(sub_key) {
             changes.sub_keys.insert(sub_key.into());
         }
     }
 
     /// Notes that all sub-keys of an entry were deleted.
-    pub(crate) fn sub_keys_cleared(&mut self, state: usize, id: EntryId) {
-        self.changes.sub_keys.insert((state, id), SubChanges { cleared: true, sub_keys: BTreeSet::new() });
+    pub(crate) fn sub_keys_cleared(&mut self, place: Place, id: EntryId) {
+        self.changes.sub_keys.insert((place, id), SubChanges { cleared: true, sub_keys: BTreeSet::new() });
+    }
+
+    /// Notes that an entry lost what was under it of a state that was given up: if it goes for that, no file needs to be told, for the next stands alone.
+    pub(crate) fn cleared(&mut self, id: EntryId) {
+        if !self.dirty.get(id.as_usize()) {
+            self.stored.take(id.as_usize());
+        }
     }
 
     /// Notes that a key has an entry now: one that the frozen view doesn't know.
@@ -168,7 +209,7 @@ impl Tracker {
             if self.evicts {
                 // Its place in time matters: other rows of the key may have been put there before.
                 let key_group = self.max_parallelism.key_group(hash);
-                deletions(cells, key_group, key, |row| self.early.push_older(&row));
+                cells.layout.deletions(key_group, key, |row| self.early.push_older(&row));
             } else {
                 self.changes.tombstones.push((hash, key.clone()));
             }
@@ -185,7 +226,7 @@ impl Tracker {
         self.before_change(cells, id);
         if let (true, Some(entry)) = (self.dirty.take(id.as_usize()), cells.entry(id)) {
             let key_group = self.max_parallelism.key_group(entry.hash);
-            changed_rows(cells, id, key_group, expiry, &mut self.changes, |row| self.early.push_older(&row));
+            changed_rows(cells, &cells.layout, id, key_group, expiry, &mut self.changes, |row| self.early.push_older(&row));
         }
         self.stored.take(id.as_usize());
     }
@@ -201,21 +242,23 @@ impl Tracker {
     }
 
     /// As [`Self::freeze`], of all that is on disk: nothing of it is to be captured.
-    pub(crate) fn freeze_disk(&mut self, entries: usize, free: &[EntryId], captured: Captured, expiry: &Expiry) {
-        self.dirty.clear();
-        self.changes = Changes::default();
-        self.early = Captured::new(SnapshotScope::Changes);
-        self.loaded(entries, free);
-        self.frozen = Some(Frozen { captured, expiry: expiry.clone(), changes: Changes::default(), next_word: 0, entries: 0 });
+    pub(crate) fn freeze_disk(&mut self, cells: &Cells, free: &[EntryId], captured: Captured, expiry: &Expiry) {
+        self.unchanged();
+        self.loaded(cells.entries.len(), free);
+        let layout = Arc::clone(&cells.layout);
+        self.frozen = Some(Frozen { captured, layout, expiry: expiry.clone(), changes: Changes::default(), next_word: 0, entries: 0 });
     }
 
     /// Makes what is there now the view to be captured. The view before must have been captured.
-    pub(crate) fn freeze(&mut self, scope: SnapshotScope, entries: usize, expiry: &Expiry) {
+    pub(crate) fn freeze(&mut self, scope: SnapshotScope, cells: &Cells, expiry: &Expiry) {
         std::mem::swap(&mut self.dirty, &mut self.pending);
         let changes = std::mem::take(&mut self.changes);
         let early = std::mem::replace(&mut self.early, Captured::new(SnapshotScope::Changes));
         let captured = if scope == SnapshotScope::Changes { early } else { Captured::new(scope) };
-        self.frozen = Some(Frozen { captured, expiry: expiry.clone(), changes, next_word: 0, entries });
+        let (layout, entries) = (Arc::clone(&cells.layout), cells.entries.len());
+        let states = self.early_states.take().filter(|_| scope == SnapshotScope::Changes);
+        let captured = captured.of(states.unwrap_or_else(|| Arc::new(layout.saved())));
+        self.frozen = Some(Frozen { captured, layout, expiry: expiry.clone(), changes, next_word: 0, entries });
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
@@ -249,7 +292,7 @@ impl Tracker {
             self.batch = batch;
         }
         let Some(frozen) = &mut self.frozen else { return true };
-        if frozen.next_word < words || !frozen.capture_tombstones(cells, self.max_parallelism, rows_then) {
+        if frozen.next_word < words || !frozen.capture_tombstones(self.max_parallelism, rows_then) {
             return false;
         }
         self.finished.extend(self.frozen.take().map(|frozen| frozen.captured));
@@ -284,46 +327,54 @@ impl Tracker {
         }
         self.stored.set(id.as_usize());
         let key_group = self.max_parallelism.key_group(entry.hash);
-        let Frozen { captured, expiry, changes, .. } = frozen;
+        let Frozen { captured, layout, expiry, changes, .. } = frozen;
         if captured.scope() == SnapshotScope::Full {
-            cells.rows_of(id, key_group, expiry, |row| captured.push(&row));
+            cells.rows_of(layout, id, key_group, expiry, |row| captured.push(&row));
             changes.take_all(cells, id);
             return;
         }
-        changed_rows(cells, id, key_group, expiry, changes, |row| captured.push(&row));
+        changed_rows(cells, layout, id, key_group, expiry, changes, |row| captured.push(&row));
     }
 }
 
-/// What has changed under an entry's key, a row each: all values, and of its sub-keys what `changes` has, which forgets it.
-fn changed_rows(cells: &Cells, id: EntryId, key_group: KeyGroup, expiry: &Expiry, changes: &mut Changes, mut each: impl FnMut(StateRow<'_>)) {
+/// What has changed under an entry's key of the states of `layout`, a row each: all values, and of its sub-keys what `changes` has, which forgets it.
+fn changed_rows(
+    cells: &Cells,
+    layout: &Layout,
+    id: EntryId,
+    key_group: KeyGroup,
+    expiry: &Expiry,
+    changes: &mut Changes,
+    mut each: impl FnMut(StateRow<'_>),
+) {
     let Some(entry) = cells.entry(id) else { return };
-    for (state, place) in cells.places() {
+    for (state, family) in layout.live() {
         let live_from_s = expiry.live_from_s(state);
-        let row = |sub_key, value, written_s| StateRow { state, key_group, key: &entry.key, sub_key, value, written_s };
-        let Place::SubKeys(_) = place else {
-            let value = cells.value(place, id, live_from_s);
-            each(row(None, value.map(|(value, _)| &**value), value.map_or(0, |(_, written_s)| written_s)));
+        let row = |state, sub_key, value, written_s| StateRow { state, key_group, key: &entry.key, sub_key, value, written_s };
+        let Place::SubKeys(_) = family.place else {
+            match cells.value(family.place, id, live_from_s) {
+                Some((value, written_s)) => each(row(cells.number_of(family, id), None, Some(&**value), written_s)),
+                None => each(row(family.current_number(), None, None, 0)),
+            }
             continue;
         };
-        let (Some(changes), Some(sub_keys)) = (changes.sub_keys.remove(&(state, id)), cells.sub_keys(state)) else { continue };
+        let (Some(changes), Some(sub_keys)) = (changes.sub_keys.remove(&(family.place, id)), cells.sub_keys_at(family.place)) else { continue };
+        let current = family.current_number();
         if changes.cleared {
-            each(row(None, None, 0));
+            each(row(current, None, None, 0));
         }
         for sub_key in &changes.sub_keys {
-            let cell = sub_keys.get(id, sub_key).filter(|cell| cell.written_s >= live_from_s);
-            each(row(Some(sub_key), cell.map(|cell| &*cell.value), cell.map_or(0, |cell| cell.written_s)));
+            match sub_keys.get(id, sub_key).filter(|cell| cell.written_s >= live_from_s) {
+                Some(cell) => each(row(cell.number(), Some(sub_key), Some(&cell.value), cell.written_s)),
+                None => each(row(current, Some(sub_key), None, 0)),
+            }
         }
     }
-}
-
-/// The deletion of all under a key, a row for each state.
-fn deletions(cells: &Cells, key_group: KeyGroup, key: &[u8], mut each: impl FnMut(StateRow<'_>)) {
-    (0..cells.state_count()).for_each(|state| each(StateRow { state, key_group, key, sub_key: None, value: None, written_s: 0 }));
 }
 
 impl Frozen {
     /// Captures keys that were gone, until there are `rows_then` rows. `true` when all are captured.
-    fn capture_tombstones(&mut self, cells: &Cells, max_parallelism: MaxParallelism, rows_then: u64) -> bool {
+    fn capture_tombstones(&mut self, max_parallelism: MaxParallelism, rows_then: u64) -> bool {
         // A full snapshot doesn't name them, and may forget this many for each row it has left.
         let is_full = self.captured.scope() == SnapshotScope::Full;
         let mut left = rows_then.saturating_sub(self.captured.rows());
@@ -332,7 +383,7 @@ impl Frozen {
             let key_group: KeyGroup = max_parallelism.key_group(hash);
             if !is_full {
                 // The key may have come back since, and have been captured already.
-                deletions(cells, key_group, &key, |row| self.captured.push_older(&row));
+                self.layout.deletions(key_group, &key, |row| self.captured.push_older(&row));
             }
             left -= 1;
         }

@@ -61,7 +61,7 @@ fn the_table_stays_small_whatever_values_there_are() {
         assert!(bytes < MEMORY_BYTES as usize / 2 + BATCH as usize * 400, "{bytes} bytes after batch {batch}");
     }
     assert_eq!(state.len(), 10_000);
-    assert_eq!(full(&mut state).into_file(&states()).unwrap().info.rows, 10_000);
+    assert_eq!(full(&mut state).into_file().unwrap().info.rows, 10_000);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_disk_that_fails_stops_everything_and_no_snapshot_is_made_of_the_rest() {
     let Some(StateError::Disk { what, .. }) = &error else { panic!("{error:?}") };
     assert!(what.contains(&dir.path().display().to_string()), "{what}");
     assert_eq!(put(&mut state, 0, 8).err(), error, "it doesn't recover by itself");
-    assert_eq!(full(&mut state).into_file(&states()).err(), error);
+    assert_eq!(full(&mut state).into_file().err(), error);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_disk_that_fails_at_a_freeze_makes_no_snapshot() {
     let mut state = new_state(&dir.path().join("state"));
     fill(&mut state);
     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
-    let error = full(&mut state).into_file(&states()).err();
+    let error = full(&mut state).into_file().err();
     assert!(matches!(error, Some(StateError::Disk { .. })), "{error:?}");
     assert_eq!(put(&mut state, 0, 8).err(), error);
 }
@@ -98,7 +98,7 @@ fn the_folder_is_deleted_with_the_last_snapshot_of_it() {
     put(&mut state, 0, 9).unwrap();
     drop(state);
     assert!(dir.exists());
-    assert_eq!(captured.into_file(&states()).unwrap().info.rows, 5000);
+    assert_eq!(captured.into_file().unwrap().info.rows, 5000);
     assert!(!dir.exists());
 }
 

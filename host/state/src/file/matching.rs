@@ -3,11 +3,22 @@
 use thiserror::Error;
 use weir_model::describe::{StateDescriptor, StateKind};
 
+/// What becomes of a saved state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateMatch {
+    /// The function's state with this number has the same values.
+    Same(usize),
+    /// The function's state with this number has a newer schema version: the values are to be migrated.
+    Older(usize),
+    /// The function doesn't have it, and it is given up.
+    GivenUp,
+}
+
 /// A saved state that a function can't take over.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Incompatible {
-    /// The function has no state of that name.
-    #[error("the function has no state {name}, which the checkpoint has")]
+    /// The function has no state of that name, and nobody gave it up.
+    #[error("the function has no state {name}, which was saved: it would be lost")]
     Missing {
         /// The state's name.
         name: String,
@@ -17,31 +28,46 @@ pub enum Incompatible {
     Kind {
         /// The state's name.
         name: String,
-        /// Its shape in the checkpoint.
+        /// Its shape as it was saved.
         saved: StateKind,
         /// Its shape in the function.
         now: StateKind,
     },
-    /// Its values are read in another way.
-    #[error("the values of state {name} were {saved} and are {now} now")]
+    /// Its values are read in another way, though they say they are of the same version.
+    #[error("the values of state {name} were {saved} and are {now} now, and both have schema version {version}")]
     Codec {
         /// The state's name.
         name: String,
-        /// The codec in the checkpoint.
+        /// The codec as it was saved.
         saved: String,
         /// The codec in the function.
         now: String,
+        /// The schema version of both.
+        version: u32,
     },
-    /// Its values have another layout.
-    #[error("the values of state {name} had schema version {saved} and have {now} now")]
-    SchemaVersion {
+    /// Its values have a newer layout.
+    #[error("the values of state {name} have schema version {saved}, which is newer than {now}, the function's")]
+    Newer {
         /// The state's name.
         name: String,
-        /// The version in the checkpoint.
+        /// The version as it was saved.
         saved: u32,
         /// The version in the function.
         now: u32,
     },
+    /// One state has values of more versions than can be told apart.
+    #[error("state {name} still has values of 255 older schema versions, and no more can be kept: migrate some of them first")]
+    TooManyVersions {
+        /// The state's name.
+        name: String,
+    },
+}
+
+impl Incompatible {
+    pub(crate) fn codec(saved: &StateDescriptor, now: &StateDescriptor) -> Self {
+        let (name, version) = (saved.name.clone(), saved.schema_version);
+        Self::Codec { name, saved: saved.value.name().to_owned(), now: now.value.name().to_owned(), version }
+    }
 }
 
 fn kind_word(kind: StateKind) -> &'static str {
@@ -52,27 +78,33 @@ fn kind_word(kind: StateKind) -> &'static str {
     }
 }
 
-/// For each saved state the number of the function's state with that name. A state that the function has and the file hasn't starts empty; a time to
-/// live may differ.
+/// What becomes of each saved state in a function with the states `function`. They are found by name; a time to live may differ; a state that only the
+/// function has starts empty. `given_up` says of a name that its state may be lost.
 ///
 /// # Errors
-/// The first saved state that the function doesn't have as it was.
-pub fn match_states(saved: &[StateDescriptor], function: &[StateDescriptor]) -> Result<Vec<usize>, Incompatible> {
-    let number = |saved: &StateDescriptor| {
-        let name = saved.name.clone();
-        let Some((number, now)) = function.iter().enumerate().find(|(_, now)| now.name == name) else { return Err(Incompatible::Missing { name }) };
+/// The first saved state that the function can't take over.
+pub(crate) fn match_states(
+    saved: &[StateDescriptor],
+    function: &[StateDescriptor],
+    given_up: &dyn Fn(&str) -> bool,
+) -> Result<Vec<StateMatch>, Incompatible> {
+    let matched = |saved: &StateDescriptor| {
+        let name = || saved.name.clone();
+        let Some((number, now)) = function.iter().enumerate().find(|(_, now)| now.name == saved.name) else {
+            return if given_up(&saved.name) { Ok(StateMatch::GivenUp) } else { Err(Incompatible::Missing { name: name() }) };
+        };
         if saved.kind != now.kind {
-            return Err(Incompatible::Kind { name, saved: saved.kind, now: now.kind });
+            return Err(Incompatible::Kind { name: name(), saved: saved.kind, now: now.kind });
         }
-        if saved.value != now.value {
-            return Err(Incompatible::Codec { name, saved: saved.value.name().to_owned(), now: now.value.name().to_owned() });
+        if saved.schema_version > now.schema_version {
+            return Err(Incompatible::Newer { name: name(), saved: saved.schema_version, now: now.schema_version });
         }
-        if saved.schema_version != now.schema_version {
-            return Err(Incompatible::SchemaVersion { name, saved: saved.schema_version, now: now.schema_version });
+        if saved.schema_version < now.schema_version {
+            return Ok(StateMatch::Older(number));
         }
-        Ok(number)
+        if saved.value == now.value { Ok(StateMatch::Same(number)) } else { Err(Incompatible::codec(saved, now)) }
     };
-    saved.iter().map(number).collect()
+    saved.iter().map(matched).collect()
 }
 
 #[cfg(test)]
@@ -81,18 +113,22 @@ mod tests {
     use weir_model::codec::Codec;
 
     #[test]
-    fn saved_states_are_found_by_name_and_must_be_as_they_were() {
-        let state = |name: &str| StateDescriptor { name: name.to_owned(), kind: StateKind::Value, value: Codec::Utf8, schema_version: 1, ttl_ms: 0 };
-        let check = |saved: StateDescriptor, expected: Result<usize, &str>| {
-            let now = [state("new"), StateDescriptor { ttl_ms: 5, ..state("a") }];
-            let found = match_states(std::slice::from_ref(&saved), &now).map(|numbers| numbers[0]).map_err(|error| error.to_string());
-            assert_eq!(found, expected.map_err(str::to_owned));
+    fn saved_states_are_found_by_name_and_taken_over_or_refused() {
+        let state = |name: &str| StateDescriptor { name: name.to_owned(), kind: StateKind::Value, value: Codec::Utf8, schema_version: 2, ttl_ms: 0 };
+        let now = [state("new"), StateDescriptor { ttl_ms: 5, ..state("a") }];
+        let check = |saved: StateDescriptor, expected: Result<StateMatch, &str>| {
+            let found = match_states(std::slice::from_ref(&saved), &now, &|name| name == "unwanted").map(|matches| matches[0]);
+            assert_eq!(found.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
         };
-        check(state("a"), Ok(1));
-        check(state("gone"), Err("the function has no state gone, which the checkpoint has"));
-        check(StateDescriptor { kind: StateKind::Map, ..state("a") }, Err("state a was a map and is a value now"));
-        check(StateDescriptor { value: Codec::Json, ..state("a") }, Err("the values of state a were json and are utf8 now"));
-        check(StateDescriptor { schema_version: 2, ..state("a") }, Err("the values of state a had schema version 2 and have 1 now"));
-        assert_eq!(match_states(&[state("b"), state("a")], &[state("a"), state("b")]), Ok(vec![1, 0]));
+        check(state("a"), Ok(StateMatch::Same(1)));
+        check(StateDescriptor { schema_version: 1, ..state("a") }, Ok(StateMatch::Older(1)));
+        check(StateDescriptor { schema_version: 1, value: Codec::Json, ..state("new") }, Ok(StateMatch::Older(0)));
+        check(state("unwanted"), Ok(StateMatch::GivenUp));
+        check(state("gone"), Err("the function has no state gone, which was saved: it would be lost"));
+        check(StateDescriptor { kind: StateKind::Map, schema_version: 1, ..state("a") }, Err("state a was a map and is a value now"));
+        let codec = "the values of state a were json and are utf8 now, and both have schema version 2";
+        check(StateDescriptor { value: Codec::Json, ..state("a") }, Err(codec));
+        let newer = "the values of state a have schema version 3, which is newer than 2, the function's";
+        check(StateDescriptor { schema_version: 3, ..state("a") }, Err(newer));
     }
 }

@@ -93,7 +93,8 @@ impl StateFileIndex {
         Ok(Self { states: footer.states.into_iter().map(Into::into).collect(), blocks })
     }
 
-    /// The states of the function that wrote the file; [`StateRow::state`] numbers them.
+    /// The states of the function that wrote the file; [`StateRow::state`] numbers them. A name is there once for each schema version that values may have;
+    /// rows of one name replace each other whatever their versions, and deletions are under the first.
     #[must_use]
     pub fn states(&self) -> &[StateDescriptor] {
         &self.states

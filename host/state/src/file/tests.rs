@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use weir_model::codec::Codec;
@@ -9,6 +10,7 @@ use weir_model::describe::{StateDescriptor, StateKind};
 use weir_model::id::Parallelism;
 use weir_model::key_group::{KeyGroup, MaxParallelism, hash_key};
 
+use crate::layout::Layout;
 use crate::{Captured, FileError, SnapshotScope, StateFile, StateFileIndex, StateFileInfo, StateRow};
 
 /// State, key group, key, sub-key, value, time.
@@ -20,14 +22,18 @@ fn states() -> Vec<StateDescriptor> {
     vec![state("count", StateKind::Value), state("list", StateKind::List), state("map", StateKind::Map)]
 }
 
+fn new_captured(scope: SnapshotScope, states: &[StateDescriptor]) -> Captured {
+    Captured::new(scope).of(Arc::new(Layout::new(states).saved()))
+}
+
 fn file(rows: &[Row], scope: SnapshotScope) -> StateFile {
-    let mut captured = Captured::new(scope);
+    let mut captured = new_captured(scope, &states());
     for (state, group, key, sub_key, value, written_s) in rows {
         let row =
             StateRow { state: *state, key_group: KeyGroup(*group), key, sub_key: sub_key.as_deref(), value: value.as_deref(), written_s: *written_s };
         captured.push(&row);
     }
-    captured.into_file(&states()).unwrap()
+    captured.into_file().unwrap()
 }
 
 /// The bytes of a range, or what there is of them.
@@ -108,6 +114,52 @@ fn an_entry_of_eight_and_eight_bytes_takes_at_most_twenty() {
 }
 
 #[test]
+fn a_file_lists_a_name_once_for_each_version_and_the_later_row_holds_whatever_its_version() {
+    let old = StateDescriptor { schema_version: 2, value: Codec::Utf8, ..states().remove(0) };
+    let old_map = StateDescriptor { schema_version: 1, ..states().remove(2) };
+    let mut layout = Layout::new(&states());
+    let [Some(old_number), Some(old_map_number)] = layout.accept(&[old.clone(), old_map.clone()], &|_| false).unwrap()[..] else { panic!() };
+    let mut captured = Captured::new(SnapshotScope::Changes).of(Arc::new(layout.saved()));
+    let mut push = |state, key: &str, sub_key: Option<&str>, value: Option<&str>| {
+        let (sub_key, value) = (sub_key.map(str::as_bytes), value.map(str::as_bytes));
+        captured.push(&StateRow { state, key_group: KeyGroup(1), key: key.as_bytes(), sub_key, value, written_s: 5 });
+    };
+    push(old_number, "replaced", None, Some("old"));
+    push(0, "replaced", None, Some("new"));
+    push(old_number, "kept", None, Some("old"));
+    push(old_number, "deleted", None, Some("old"));
+    push(old_number, "deleted", None, None);
+    push(old_map_number, "map", Some("a"), Some("gone"));
+    push(old_map_number, "map", None, None);
+    push(old_map_number, "map", Some("b"), Some("old"));
+    push(2, "map", Some("c"), Some("new"));
+    let written = captured.into_file().unwrap();
+    let index = StateFileIndex::parse(&written.bytes, &written.info).unwrap();
+    assert_eq!(index.states(), [states(), vec![old, old_map]].concat());
+    let mut rows = Vec::new();
+    for range in index.ranges(&(0..2)) {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let read = index.read(&range, &part(&written.bytes, &range), &(0..2), |row| -> Result<(), FileError> {
+            rows.push((row.state, text(row.key), row.sub_key.map(text), row.value.map(text)));
+            Ok(())
+        });
+        read.unwrap();
+    }
+    let row = |state: usize, key: &str, sub_key: Option<&str>, value: Option<&str>| {
+        (state, key.to_owned(), sub_key.map(str::to_owned), value.map(str::to_owned))
+    };
+    let expected = [
+        row(0, "deleted", None, None),
+        row(0, "replaced", None, Some("new")),
+        row(2, "map", None, None),
+        row(2, "map", Some("c"), Some("new")),
+        row(3, "kept", None, Some("old")),
+        row(4, "map", Some("b"), Some("old")),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn a_reader_of_some_key_groups_fetches_little_more_than_those() {
     let rows = many_rows(100_000);
     let written = file(&rows, SnapshotScope::Full);
@@ -122,11 +174,11 @@ fn a_reader_of_some_key_groups_fetches_little_more_than_those() {
 
 #[test]
 fn a_footer_longer_than_the_usual_tail_is_asked_for() {
-    let mut captured = Captured::new(SnapshotScope::Full);
+    let named = [StateDescriptor { name: "n".repeat(100 << 10), ..states().remove(0) }];
+    let mut captured = new_captured(SnapshotScope::Full, &named);
     let value = vec![5; 200 << 10];
     captured.push(&StateRow { state: 0, key_group: KeyGroup(1), key: b"k", sub_key: None, value: Some(&value), written_s: 9 });
-    let named = [StateDescriptor { name: "n".repeat(100 << 10), ..states().remove(0) }];
-    let written = captured.into_file(&named).unwrap();
+    let written = captured.into_file().unwrap();
     let tail = StateFileIndex::tail_bytes(written.info.bytes);
     let Err(FileError::TailTooShort { needed }) = StateFileIndex::parse(&part(&written.bytes, &tail), &written.info) else { panic!("parsed") };
     assert!(needed.start < tail.start && needed.end == written.info.bytes);

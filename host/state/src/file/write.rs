@@ -15,13 +15,12 @@ use crate::row::SnapshotScope;
 const PIECE_BYTES: usize = 16 << 20;
 
 impl Captured {
-    /// Sorts the rows and writes them as a file, for the function with these states; `None`: all of them are written. Rows in memory become one file. Those on
-    /// a disk become as many as it takes to have little of them in memory at a time; all belong to the snapshot, in any order. Long work for many rows: not for
-    /// the task's own thread.
+    /// Sorts the rows and writes them as a file; `None`: all of them are written. Rows in memory become one file. Those on a disk become as many as it takes
+    /// to have little of them in memory at a time; all belong to the snapshot, in any order. Long work for many rows: not for the task's own thread.
     ///
     /// # Errors
     /// [`StateError::Disk`] when the rows are on a disk that fails.
-    pub fn next_file(&mut self, states: &[StateDescriptor]) -> Result<Option<StateFile>, StateError> {
+    pub fn next_file(&mut self) -> Result<Option<StateFile>, StateError> {
         if self.is_written() {
             return Ok(None);
         }
@@ -37,20 +36,20 @@ impl Captured {
             if bytes.len() < PIECE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         blocks.extend(block.finish(&mut bytes));
-        Ok(Some(finish(self.scope(), rows, states, blocks, bytes)))
+        Ok(Some(finish(self.scope(), rows, self.states(), blocks, bytes)))
     }
 
     /// The rows as one file, which they must fit.
     #[cfg(test)]
-    pub(crate) fn into_file(mut self, states: &[StateDescriptor]) -> Result<StateFile, StateError> {
-        let file = self.next_file(states)?.unwrap();
-        assert_eq!(self.next_file(states)?.map(|more| more.info), None, "the rows are more than a file");
+    pub(crate) fn into_file(mut self) -> Result<StateFile, StateError> {
+        let file = self.next_file()?.unwrap();
+        assert_eq!(self.next_file()?.map(|more| more.info), None, "the rows are more than a file");
         Ok(file)
     }
 }
 
 /// Puts the end to a file of which `bytes` are the blocks.
-fn finish(scope: SnapshotScope, rows: u64, states: &[StateDescriptor], blocks: Vec<FooterBlock>, mut bytes: Vec<u8>) -> StateFile {
+pub(super) fn finish(scope: SnapshotScope, rows: u64, states: &[StateDescriptor], blocks: Vec<FooterBlock>, mut bytes: Vec<u8>) -> StateFile {
     let first = blocks.iter().map(|block| block.first_group).min();
     let last = blocks.iter().map(|block| block.last_group).max();
     let footer = Footer { scope: scope.into(), rows, states: states.iter().map(Into::into).collect(), blocks };
