@@ -57,9 +57,10 @@ impl<P: Described + 'static> exported::Guest for Adapter<P> {
         with_open(|operator| operator.finish(context.watermark, context.processing_time, &mut Imports))
     }
 
-    fn migrate(state: String, from_version: u32, _: exported::ColumnResult) -> Result<exported::ColumnResult, ContractFailure> {
-        let message = format!("this plugin can't read version {from_version} of state `{state}`");
-        Err(ContractFailure { row: None, message })
+    fn migrate(state: String, from_version: u32, values: exported::ColumnResult) -> Result<exported::ColumnResult, ContractFailure> {
+        let values = Column { lengths: &values.lengths, data: &values.data };
+        let OwnedColumn { lengths, data } = with_open(|operator| operator.migrate(&state, from_version, values))?;
+        Ok(exported::ColumnResult { lengths, data })
     }
 }
 
@@ -78,7 +79,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     log_import::log(log_import::Level::Error, &message);
 }
 
-fn with_open(call: impl FnOnce(&mut dyn Operator) -> Result<(), native::Failure>) -> Result<(), ContractFailure> {
+fn with_open<R>(call: impl FnOnce(&mut dyn Operator) -> Result<R, native::Failure>) -> Result<R, ContractFailure> {
     let result = OPEN.with_borrow_mut(|open| match open {
         Some(operator) => call(operator.as_mut()),
         None => Err(native::Failure { row: None, message: "this instance is not open: no function to call".to_owned() }),

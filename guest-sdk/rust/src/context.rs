@@ -4,12 +4,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::codec::StateCodec;
 use crate::native::{Level, Services, StateDescriptor, StateKind, Subtask};
 use crate::shared::Shared;
-use crate::state::{ListState, MapState, StateCells, ValueState};
+use crate::state::{ListState, MapState, Migrations, StateCells, StateOptions, ValueState};
 
 /// Given to `open`: configuration, the subtask, and the declaration of states and counters.
 ///
@@ -18,6 +17,8 @@ use crate::state::{ListState, MapState, StateCells, ValueState};
 pub struct OpenContext {
     pub(crate) shared: Rc<Shared>,
     pub(crate) states: Vec<StateDescriptor>,
+    /// For each state, what is known of its older versions.
+    pub(crate) migrations: Vec<Migrations>,
     pub(crate) cells: Vec<Rc<dyn StateCells>>,
     pub(crate) counters: Vec<Rc<CounterCell>>,
     pub(crate) refusals: Vec<String>,
@@ -27,46 +28,12 @@ pub struct OpenContext {
     subtask: Subtask,
 }
 
-/// What can be said of a state besides its name and type.
-#[derive(Debug, Clone, Copy)]
-pub struct StateOptions {
-    schema_version: u32,
-    ttl_ms: u64,
-}
-
-impl StateOptions {
-    /// Schema version 1, never expiring.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { schema_version: 1, ttl_ms: 0 }
-    }
-
-    /// The version of the value's layout; raise it when the layout changes.
-    #[must_use]
-    pub fn schema_version(mut self, version: u32) -> Self {
-        self.schema_version = version;
-        self
-    }
-
-    /// Entries expire this long after they were last written.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self
-    }
-}
-
-impl Default for StateOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl OpenContext {
     pub(crate) fn new(config: &[(String, String)], subtask: &Subtask) -> Self {
         Self {
             shared: Rc::new(Shared::default()),
             states: Vec::new(),
+            migrations: Vec::new(),
             cells: Vec::new(),
             counters: Vec::new(),
             refusals: Vec::new(),
@@ -112,8 +79,8 @@ impl OpenContext {
     }
 
     /// As [`Self::value_state`], with options.
-    pub fn value_state_with<V: StateCodec>(&mut self, name: &str, options: StateOptions) -> ValueState<V> {
-        let number = self.declare(name, StateKind::Value, V::name(), options);
+    pub fn value_state_with<V: StateCodec>(&mut self, name: &str, options: StateOptions<V>) -> ValueState<V> {
+        let number = self.declare(name, StateKind::Value, options);
         let (state, cells) = ValueState::new(number, name, Rc::clone(&self.shared));
         self.cells.push(cells);
         state
@@ -125,8 +92,8 @@ impl OpenContext {
     }
 
     /// As [`Self::list_state`], with options.
-    pub fn list_state_with<V: StateCodec>(&mut self, name: &str, options: StateOptions) -> ListState<V> {
-        let number = self.declare(name, StateKind::List, V::name(), options);
+    pub fn list_state_with<V: StateCodec>(&mut self, name: &str, options: StateOptions<V>) -> ListState<V> {
+        let number = self.declare(name, StateKind::List, options);
         let (state, cells) = ListState::new(number, name, Rc::clone(&self.shared));
         self.cells.push(cells);
         state
@@ -138,8 +105,8 @@ impl OpenContext {
     }
 
     /// As [`Self::map_state`], with options.
-    pub fn map_state_with<K: StateCodec, V: StateCodec>(&mut self, name: &str, options: StateOptions) -> MapState<K, V> {
-        let number = self.declare(name, StateKind::Map, V::name(), options);
+    pub fn map_state_with<K: StateCodec, V: StateCodec>(&mut self, name: &str, options: StateOptions<V>) -> MapState<K, V> {
+        let number = self.declare(name, StateKind::Map, options);
         let (state, cells) = MapState::new(number, name, Rc::clone(&self.shared));
         self.cells.push(cells);
         state
@@ -152,13 +119,17 @@ impl OpenContext {
         Counter(cell)
     }
 
-    fn declare(&mut self, name: &str, kind: StateKind, value_codec: String, options: StateOptions) -> u32 {
+    fn declare<V: StateCodec>(&mut self, name: &str, kind: StateKind, options: StateOptions<V>) -> u32 {
         if name.is_empty() || self.states.iter().any(|state| state.name == name) {
             self.refuse(format!("state `{name}` is declared twice, or has no name"));
         }
+        if let Err(why) = options.check() {
+            self.refuse(format!("state `{name}`: {why}"));
+        }
         let number = self.states.len() as u32;
-        let StateOptions { schema_version, ttl_ms } = options;
-        self.states.push(StateDescriptor { name: name.to_owned(), kind, value_codec, schema_version, ttl_ms });
+        let (schema_version, ttl_ms) = (options.schema_version, options.ttl_ms);
+        self.states.push(StateDescriptor { name: name.to_owned(), kind, value_codec: V::name(), schema_version, ttl_ms });
+        self.migrations.push(options.into_migrations(name));
         number
     }
 }

@@ -6,11 +6,11 @@ use crate::codec::Codec;
 use crate::collector::Collector;
 use crate::context::{CounterCell, KeyedContext, OpenContext};
 use crate::error::{Error, Result};
-use crate::native::{Call, Column, Failure, Operator, Row, Rows, Services};
+use crate::native::{Call, Column, Failure, Operator, OwnedColumn, Row, Rows, Services};
 use crate::operator::{Filter, FlatMap, KeyedProcess, Map};
 use crate::record::{Record, in_key, missing_key};
 use crate::shared::{NO_SLOT, Shared, refuse, refuse_call};
-use crate::state::StateCells;
+use crate::state::{Migrations, StateCells, migrate};
 
 /// What an operator does with each row.
 pub(crate) trait Each {
@@ -99,6 +99,7 @@ pub(crate) struct Keyed<T: KeyedProcess> {
     out: Collector<T::Out>,
     ctx: KeyedContext,
     states: Vec<Rc<dyn StateCells>>,
+    migrations: Vec<Migrations>,
     counters: Vec<Rc<CounterCell>>,
     shared: Rc<Shared>,
 }
@@ -108,7 +109,7 @@ impl<T: KeyedProcess> Keyed<T> {
         ctx.shared.slot.set(NO_SLOT);
         let keyed = KeyedContext { shared: Rc::clone(&ctx.shared), timestamp: 0, watermark: i64::MIN, processing_time: 0 };
         let out = Collector::new(0, Rc::clone(&ctx.shared));
-        Self { operator, out, ctx: keyed, states: ctx.cells, counters: ctx.counters, shared: ctx.shared }
+        Self { operator, out, ctx: keyed, states: ctx.cells, migrations: ctx.migrations, counters: ctx.counters, shared: ctx.shared }
     }
 
     fn records(&mut self, call: &Call<'_>) -> Result<(), Failure> {
@@ -180,6 +181,10 @@ impl<T: KeyedProcess> Operator for Keyed<T> {
 
     fn finish(&mut self, _: i64, _: i64, _: &mut dyn Services) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn migrate(&mut self, state: &str, from_version: u32, values: Column<'_>) -> Result<OwnedColumn, Failure> {
+        migrate(&self.migrations, state, from_version, values)
     }
 }
 

@@ -167,15 +167,18 @@ fn output<R: Record>() -> Port {
 /// ```
 ///
 /// It makes a function `plugin()`, which gives the plugin to native callers and tests, and in Wasm the exports of the contract. The plugin's name and
-/// version are the crate's. A type can be named once.
+/// version are the crate's; `plugin "word-count";` before the functions gives it another name than the crate's, as where two versions of a plugin are
+/// crates of one workspace. A type can be named once.
 #[macro_export]
 macro_rules! export {
-    ($($(#[doc = $doc:literal])* $name:literal => $operator:ty),+ $(,)?) => {
+    ($(plugin $plugin:literal;)? $($(#[doc = $doc:literal])* $name:literal => $operator:ty),+ $(,)?) => {
         /// This plugin, for callers without Wasm.
         #[must_use]
         pub fn plugin() -> $crate::native::Plugin {
             let functions = vec![$(<$operator as $crate::Export>::function()),+];
-            $crate::native::Plugin::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), functions)
+            let plugin = $crate::native::Plugin::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), functions);
+            $(let plugin = plugin.named($plugin);)?
+            plugin
         }
 
         $(

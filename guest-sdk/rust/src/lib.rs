@@ -52,6 +52,7 @@
 //!
 //! **State** is [`ValueState`], [`ListState`] and [`MapState`], declared in `open`, always of the key of the record at hand. The host holds it.
 //! Fields of an operator are good for scratch space and configuration only: an instance may be replaced between any two calls.
+//! When a state's type changes, [`StateOptions::migrate_to`] says how a value of the old type becomes one of the new.
 //!
 //! **Errors**: an `Err` refuses the record that is being processed, and so do bytes that can't be decoded. The job's policy decides whether
 //! it fails, skips the record or sets it aside. Nothing of a refused record is ever seen.
@@ -96,7 +97,7 @@ pub use wit_bindgen::rt as __wit_bindgen_rt;
 
 pub use codec::{Bytes, Codec, Json, Postcard, StateCodec, Utf8};
 pub use collector::Collector;
-pub use context::{Counter, KeyedContext, OpenContext, StateOptions};
+pub use context::{Counter, KeyedContext, OpenContext};
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use export::function;
@@ -104,4 +105,4 @@ pub use export::{Export, Function};
 pub use native::Level;
 pub use operator::{Filter, FlatMap, KeyedProcess, Map};
 pub use record::{Record, RowBuffer};
-pub use state::{Entries, ListState, MapState, ValueState};
+pub use state::{Entries, ListState, MapState, StateOptions, ValueState};

@@ -107,6 +107,15 @@ pub trait Operator {
     /// # Errors
     /// As [`Self::process`].
     fn finish(&mut self, watermark: i64, processing_time: i64, services: &mut dyn Services) -> Result<(), Failure>;
+
+    /// Brings values of a state that an older schema version has written to the current one, item by item: a missing item stays missing. An empty
+    /// column asks whether that can be done at all.
+    ///
+    /// # Errors
+    /// The item that can't be migrated, as the failure's `row`; without one, why there is no migration of this state from this version.
+    fn migrate(&mut self, state: &str, from_version: u32, values: Column<'_>) -> Result<OwnedColumn, Failure> {
+        crate::state::migrate(&[], state, from_version, values)
+    }
 }
 
 /// A plugin: its functions by name, as [`crate::export!`] lists them.
@@ -122,6 +131,12 @@ impl Plugin {
     #[must_use]
     pub fn new(name: &'static str, version: &'static str, functions: Vec<Function>) -> Self {
         Self { name, version, functions }
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// What the plugin says of itself. The same on every call.

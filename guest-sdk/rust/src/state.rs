@@ -6,11 +6,15 @@
 
 mod list;
 mod map;
+mod migration;
+mod options;
 mod sub_keys;
 mod value;
 
 pub use list::ListState;
 pub use map::{Entries, MapState};
+pub(crate) use migration::{Migrations, migrate};
+pub use options::StateOptions;
 pub use value::ValueState;
 
 use crate::native::{Column, Services};

@@ -35,6 +35,7 @@
 //! ```
 
 mod harness;
+mod restore;
 mod services;
 mod store;
 

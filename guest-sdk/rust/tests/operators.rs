@@ -312,46 +312,6 @@ fn long_lists_and_maps_are_read_page_by_page() {
 }
 
 #[test]
-fn state_of_another_codec_refuses_the_record() {
-    let mut harness = Harness::new::<History>();
-    harness.process(1);
-    let mut saved = Harness::new::<History>();
-    visit(&mut saved, "a", "x", 1);
-    let saved = saved.process(1).snapshot();
-    assert!(!saved.is_empty());
-    // The total is read as eight bytes; a text of another length stands in its place.
-    let mut broken = Harness::new::<Broken>();
-    broken.restore(&saved).push("a", 1u64).push("b", 1u64).process(7);
-    assert_eq!(broken.failures().len(), 1);
-    assert!(broken.failures()[0].message.starts_with("state `total`: not u32-le"), "{:?}", broken.failures());
-    assert_eq!(broken.value::<u32>("total", "b"), Some(1));
-}
-
-/// Reads the total of [`History`] as another type.
-struct Broken(ValueState<u32>);
-
-impl KeyedProcess for Broken {
-    type Key = String;
-    type In = u64;
-    type Out = u32;
-
-    fn open(ctx: &mut OpenContext) -> Self {
-        Self(ctx.value_state("total"))
-    }
-
-    fn process(&mut self, _: &String, _: u64, _: &mut KeyedContext, _: &mut Collector<u32>) -> Result<()> {
-        self.0.set(self.0.get().unwrap_or(0) + 1);
-        Ok(())
-    }
-}
-
-impl weir_guest::Export for Broken {
-    fn function() -> weir_guest::Function {
-        weir_guest::function::<Self, _>("broken", "")
-    }
-}
-
-#[test]
 fn output_beyond_a_piece_is_whole_and_an_error_voids_all_of_it() {
     let mut harness = Harness::new::<Repeat>();
     harness.push_value(50_000u64).push_value(0u64).push_value(1u64).process_at_every_batch_size();

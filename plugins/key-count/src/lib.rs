@@ -9,14 +9,17 @@ pub use keys::{Sweep, key_of, place_in_fill};
 
 use std::time::Duration;
 
-use weir_guest::{Collector, FlatMap, KeyedContext, KeyedProcess, OpenContext, Result, StateOptions, ValueState};
+use serde::{Deserialize, Serialize};
+use weir_guest::{Collector, FlatMap, KeyedContext, KeyedProcess, OpenContext, Postcard, Result, StateOptions, ValueState};
 
 weir_guest::export! {
     /// Gives each number a key, as `Sweep` says: config `keys` (1,000,000) and `hits` (16).
     "spread" => Spread,
     /// Adds up the numbers of each key and emits the sum so far.
     "count" => Count,
-    /// The same, but a sum that nobody has added to for half a second is forgotten.
+    /// The same as `count`, and goes on with its sums: the state's schema version 2 also counts the records of each key.
+    "count-2" => Count2,
+    /// The same as `count`, but a sum that nobody has added to for half a second is forgotten.
     "count-briefly" => CountBriefly,
 }
 
@@ -65,6 +68,40 @@ impl KeyedProcess for Count {
         let total = self.count.get().unwrap_or(0) + n;
         self.count.set(total);
         out.collect((key, total));
+        Ok(())
+    }
+}
+
+/// What is kept of a key since schema version 2. In version 1 it was the sum alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// The sum of its numbers.
+    pub sum: u64,
+    /// How many records have added to it since version 2.
+    pub records: u64,
+}
+
+/// Adds up the numbers of each key and emits the sum so far; keeps the number of records too.
+pub struct Count2 {
+    count: ValueState<Postcard<Sum>>,
+}
+
+impl KeyedProcess for Count2 {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64);
+
+    fn open(ctx: &mut OpenContext) -> Self {
+        let history = StateOptions::<u64>::new().migrate_to(2, |sum| Ok(Sum { sum, records: 0 }));
+        Self { count: ctx.value_state_with("count", history) }
+    }
+
+    #[inline]
+    fn process(&mut self, key: u64, n: u64, _ctx: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
+        let Sum { sum, records } = self.count.get().unwrap_or_default();
+        let now = Sum { sum: sum + n, records: records + 1 };
+        self.count.set(now);
+        out.collect((key, now.sum));
         Ok(())
     }
 }

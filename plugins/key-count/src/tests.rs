@@ -30,6 +30,16 @@ fn the_count_of_a_record_is_known_from_its_number() {
 }
 
 #[test]
+fn the_second_version_goes_on_with_the_sums_of_the_first() {
+    let (mut old, mut new) = (Harness::new::<Count>(), Harness::new::<Count2>());
+    old.push(1u64, 10u64).push(2u64, 1u64).push(1u64, 5u64).process(1024);
+    new.restore(&old.snapshot()).push(1u64, 1u64).push(1u64, 1u64).push(3u64, 7u64).process_at_every_batch_size();
+    assert_eq!(new.records::<(u64, u64)>(), [(1, 16), (1, 17), (3, 7)]);
+    let sums = [1u64, 2, 3].map(|key| new.value::<Postcard<Sum>>("count", key).unwrap());
+    assert_eq!(sums, [(17, 2), (1, 0), (7, 1)].map(|(sum, records)| Sum { sum, records }));
+}
+
+#[test]
 fn every_key_comes_once_before_any_comes_again() {
     let keys = 1000;
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();

@@ -65,8 +65,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("wit-bindgen", &["weir-guest"]),
 ];
 
-/// What a plugin may import of this project.
-const PLUGINS_MAY_IMPORT: &[&str] = &["weir-guest"];
+/// What a plugin may import of this project. Of the plugins, tests import `word-count`: the linker refuses it in a module.
+const PLUGINS_MAY_IMPORT: &[&str] = &["weir-guest", "words", "word-count"];
 
 /// Complaints about imports, given what Cargo knows of a workspace's members.
 pub(super) fn check(metadata: &Value, workspace: Workspace) -> Vec<String> {
@@ -143,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_sees_nothing_but_the_guest_sdk() {
+    fn a_plugin_sees_nothing_of_the_host() {
         check_import(Workspace::Plugins, "word-count", "weir-guest", "");
         check_import(Workspace::Plugins, "word-count", "serde", "");
-        let model = "word-count: imports weir-model, but may import weir-guest: see the table in xtask/src/tidy/edges.rs";
+        let model = "word-count: imports weir-model, but may import weir-guest, words, word-count: see the table in xtask/src/tidy/edges.rs";
         check_import(Workspace::Plugins, "word-count", "weir-model", model);
     }
 

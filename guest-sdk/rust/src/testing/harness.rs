@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ToBytes;
+use super::restore::adopted;
 use super::services::{CallServices, Staged};
 use super::store::Snapshot;
 use crate::codec::StateCodec;
@@ -73,8 +74,8 @@ impl Harness {
     #[must_use]
     pub fn with_config<T: Export>(config: &[(&str, &str)]) -> Self {
         let function = T::function();
+        let states = function.describe().states;
         let mut harness = Self {
-            states: function.describe().states,
             function,
             config: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             queue: Vec::new(),
@@ -83,12 +84,13 @@ impl Harness {
             outcome: Outcome {
                 rows: Vec::new(),
                 failures: Vec::new(),
-                store: Snapshot::default(),
+                store: Snapshot::of(&states),
                 log: Vec::new(),
                 counts: BTreeMap::new(),
                 watermark: i64::MIN,
                 processing_time: 0,
             },
+            states,
             operator: None,
         };
         match harness.open() {
@@ -351,9 +353,14 @@ impl Harness {
         self.outcome.store.clone()
     }
 
-    /// Replaces all state, and goes on with a new instance.
+    /// Replaces all state, and goes on with a new instance. A state of an older schema version is migrated, as a host does when the operator's plugin is
+    /// replaced: take the snapshot with a harness of the old operator and restore it into one of the new. States that the operator doesn't declare are kept unseen.
+    ///
+    /// # Panics
+    /// When a state is of another kind or codec, or was written by a version that can't be migrated, or one of its values can't.
     pub fn restore(&mut self, snapshot: &Snapshot) -> &mut Self {
-        self.outcome.store = snapshot.clone();
+        let adopted = self.open().and_then(|mut operator| adopted(snapshot, &self.states, operator.as_mut()));
+        self.outcome.store = adopted.unwrap_or_else(|why| panic!("the snapshot can't be restored: {why}"));
         self.operator = None;
         self
     }
