@@ -38,9 +38,8 @@ pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limit
     let failed = |error: &wasmtime::Error, store: &Store<HostData>| LoadError::Describe(format!("failed: {}", breakage(error, store, limits)));
     let instance = pre.instantiate(&mut store).map_err(|error| failed(&error, &store))?;
     Functions::find(&mut store, &instance).map_err(LoadError::Shape)?;
-    // Nothing calls these two yet, but a component without them isn't a plugin of this contract.
+    // Nothing calls this one yet, but a component without it isn't a plugin of this contract.
     find::<OnTimersParameters<'static>, Answer>(&mut store, &instance, "on-timers").map_err(LoadError::Shape)?;
-    find::<MigrateParameters<'static>, (Result<v0_1::Column, v0_1::Failure>,)>(&mut store, &instance, "migrate").map_err(LoadError::Shape)?;
     // A guest may log while it describes itself: an SDK's panic hook does.
     store.data_mut().services = Some(Box::new(Services::detached("describe", *limits)));
     let describe = find::<(), (v0_1::Description,)>(&mut store, &instance, "describe").map_err(LoadError::Shape)?;
@@ -51,15 +50,17 @@ pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limit
 pub(crate) type OpenParameters<'a> = (&'a str, &'a [(String, String)], v0_1::Subtask);
 pub(crate) type ProcessParameters<'a> = (u32, &'a [u8], v0_1::KeyTable<'a>, v0_1::CallContext);
 type OnTimersParameters<'a> = (bool, &'a [u8], v0_1::KeyTable<'a>, v0_1::CallContext);
-type MigrateParameters<'a> = (&'a str, u32, v0_1::ColumnArgument<'a>);
+pub(crate) type MigrateParameters<'a> = (&'a str, u32, v0_1::ColumnArgument<'a>);
 pub(crate) type FinishParameters = (v0_1::CallContext,);
 pub(crate) type Answer = (Result<(), v0_1::Failure>,);
+pub(crate) type MigrateAnswer = (Result<v0_1::Column, v0_1::Failure>,);
 
 /// The functions of one instance, their types checked.
 pub(crate) struct Functions {
     pub(crate) open: Func,
     pub(crate) process: Func,
     pub(crate) finish: Func,
+    pub(crate) migrate: Func,
 }
 
 impl Functions {
@@ -68,6 +69,7 @@ impl Functions {
             open: *find::<OpenParameters<'static>, (Result<(), String>,)>(store, instance, "open")?.func(),
             process: *find::<ProcessParameters<'static>, Answer>(store, instance, "process")?.func(),
             finish: *find::<FinishParameters, Answer>(store, instance, "finish")?.func(),
+            migrate: *find::<MigrateParameters<'static>, MigrateAnswer>(store, instance, "migrate")?.func(),
         })
     }
 }

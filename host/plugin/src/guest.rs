@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_model::describe::FunctionDescription;
-use weir_state::Column;
+use weir_state::{Column, OwnedColumn};
 
 use crate::error::{Breakage, CallError};
 use crate::services::Services;
@@ -14,6 +14,13 @@ use crate::services::Services;
 pub trait Guest: Send {
     /// Runs one call over `services` and gives them back, with everything that the call staged and emitted.
     fn call(&mut self, call: &Call<'_>, services: Box<Services>) -> (Box<Services>, Result<(), CallError>);
+
+    /// Brings values of a state that an older schema version has written to the current one: as many as went in, and what is missing stays
+    /// missing. An empty column asks whether that can be done at all.
+    ///
+    /// # Errors
+    /// As [`Guest::call`]; a refused row is the place of a value.
+    fn migrate(&mut self, migrate: &Migrate<'_>) -> Result<OwnedColumn, CallError>;
 
     /// Replaces a broken instance by a fresh one.
     ///
@@ -32,6 +39,19 @@ pub struct Call<'a> {
     pub work: Work<'a>,
     /// Time as the host sees it.
     pub context: CallContext,
+    /// The longest that the call may take.
+    pub timeout: Duration,
+}
+
+/// Values to be migrated.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrate<'a> {
+    /// The state's name.
+    pub state: &'a str,
+    /// The schema version that the values have.
+    pub from_version: u32,
+    /// The values.
+    pub values: Column<'a>,
     /// The longest that the call may take.
     pub timeout: Duration,
 }

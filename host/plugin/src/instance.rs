@@ -1,14 +1,18 @@
 //! One instance of a component, serving one function of one subtask.
 
+use std::time::Duration;
+
 use wasmtime::Store;
 use wasmtime::component::TypedFunc;
-use weir_state::Column;
+use weir_state::{Column, MISSING, OwnedColumn};
 
 use crate::bindings::v0_1;
 use crate::engine::deadline_ticks;
 use crate::error::{Breakage, CallError};
-use crate::functions::{Answer, FinishParameters, Functions, OpenParameters, ProcessParameters, breakage, new_store};
-use crate::guest::{Call, Guest, Subtask, Work};
+use crate::functions::{
+    Answer, FinishParameters, Functions, MigrateAnswer, MigrateParameters, OpenParameters, ProcessParameters, breakage, new_store,
+};
+use crate::guest::{Call, Guest, Migrate, Subtask, Work};
 use crate::host_functions::HostData;
 use crate::limits::InstanceLimits;
 use crate::load::Plugin;
@@ -19,6 +23,17 @@ struct Live {
     store: Store<HostData>,
     functions: Functions,
     calls: u64,
+}
+
+impl Live {
+    /// Prepares for a call; gives the limits that hold for it.
+    fn begin(&mut self, services: Box<Services>, timeout: Duration, limits: InstanceLimits) -> InstanceLimits {
+        self.store.data_mut().services = Some(services);
+        self.store.set_epoch_deadline(deadline_ticks(timeout));
+        self.store.data_mut().limiter.forget_denial();
+        self.calls += 1;
+        InstanceLimits { call_timeout: timeout, ..limits }
+    }
 }
 
 /// A function of a plugin, run in an instance that is replaced when it breaks or has grown.
@@ -38,6 +53,16 @@ impl Plugin {
         let mut guest = WasmGuest { plugin: self.clone(), subtask, limits, live: None };
         guest.renew()?;
         Ok(Box::new(guest))
+    }
+
+    /// Whether the function of `subtask` can migrate values of `state` from an older schema version.
+    ///
+    /// # Errors
+    /// Why not, in the plugin's words where it has any.
+    pub fn migrates(&self, subtask: Subtask, limits: InstanceLimits, state: &str, from_version: u32) -> Result<(), String> {
+        let mut guest = self.instantiate(subtask, limits).map_err(|breakage| breakage.to_string())?;
+        let nothing = Migrate { state, from_version, values: Column::default(), timeout: limits.call_timeout };
+        guest.migrate(&nothing).map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -92,11 +117,7 @@ impl Guest for WasmGuest {
         let Some(live) = &mut self.live else {
             return (services, Err(Breakage::Trap("its instance is gone".to_owned()).into()));
         };
-        live.store.data_mut().services = Some(services);
-        live.store.set_epoch_deadline(deadline_ticks(call.timeout));
-        live.store.data_mut().limiter.forget_denial();
-        live.calls += 1;
-        let limits = InstanceLimits { call_timeout: call.timeout, ..self.limits };
+        let limits = live.begin(services, call.timeout, self.limits);
         let answer = Self::invoke(live, call).map_err(|error| breakage(&error, &live.store, &limits));
         let services = live.store.data_mut().services.take();
         // Only this function takes the services out, and it has put them in above.
@@ -112,6 +133,30 @@ impl Guest for WasmGuest {
         (services, result)
     }
 
+    fn migrate(&mut self, migrate: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
+        let live = self.live.as_mut().ok_or_else(|| Breakage::Trap("its instance is gone".to_owned()))?;
+        // It may log, and nothing else.
+        let limits = live.begin(Box::new(Services::detached(&self.subtask.uid, self.limits)), migrate.timeout, self.limits);
+        let Column { lengths, data } = migrate.values;
+        // SAFETY: `Functions::find` has checked this function against the same types, but for the lifetime.
+        #[expect(unsafe_code, reason = "checking the type again would cost every call; see SAFETY")]
+        let function = unsafe { TypedFunc::<MigrateParameters<'_>, MigrateAnswer>::new_unchecked(live.functions.migrate) };
+        let answer = function.call(&mut live.store, (migrate.state, migrate.from_version, v0_1::ColumnArgument { lengths, data }));
+        let answer = answer.map_err(|error| breakage(&error, &live.store, &limits));
+        if let Some(mut services) = live.store.data_mut().services.take() {
+            services.write_log(answer.is_err());
+        }
+        let result = match answer {
+            Ok((Ok(column),)) => check_migrated(migrate.values, column.into()),
+            Ok((Err(failure),)) => return Err(CallError::Refused { row: failure.row, message: cut(failure.message) }),
+            Err(breakage) => Err(breakage),
+        };
+        if result.is_err() {
+            self.live = None;
+        }
+        Ok(result?)
+    }
+
     fn renew(&mut self) -> Result<(), Breakage> {
         self.live = None;
         self.live = Some(self.fresh()?);
@@ -121,6 +166,18 @@ impl Guest for WasmGuest {
     fn is_worn(&self) -> bool {
         let worn = |live: &Live| live.calls >= self.limits.recycle_calls || live.store.data().limiter.memory_bytes() > self.limits.recycle_bytes();
         self.live.as_ref().is_none_or(worn)
+    }
+}
+
+/// The contract's promise of `migrate`: as many values as went in, and missing ones where they were missing.
+fn check_migrated(values: Column<'_>, migrated: OwnedColumn) -> Result<OwnedColumn, Breakage> {
+    let broken = |why: String| Breakage::Contract(format!("its migration gave {why}"));
+    migrated.as_column().check(values.lengths.len()).map_err(|error| broken(error.to_string()))?;
+    let is_missing = |length: &u32| *length == MISSING;
+    match values.lengths.iter().zip(&migrated.lengths).position(|(before, after)| is_missing(before) != is_missing(after)) {
+        Some(at) if migrated.lengths.get(at).is_some_and(is_missing) => Err(broken(format!("nothing for value {at}"))),
+        Some(at) => Err(broken(format!("a value for the missing value {at}"))),
+        None => Ok(migrated),
     }
 }
 
@@ -134,4 +191,34 @@ fn cut(mut message: String) -> String {
         message.shrink_to_fit();
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_a_migration_has_the_shape_of_its_question() {
+        let column = |items: &[Option<&str>]| {
+            let mut column = OwnedColumn::default();
+            items.iter().for_each(|item| column.push(item.map(str::as_bytes)));
+            column
+        };
+        let check = |values: &[Option<&str>], answer: OwnedColumn, why: Option<&str>| {
+            let found = check_migrated(column(values).as_column(), answer.clone());
+            match (found, why) {
+                (Ok(found), None) => assert_eq!(found, answer),
+                (Err(breakage), Some(why)) => assert!(breakage.to_string().contains(why), "{breakage}"),
+                (found, why) => panic!("{found:?}, expected {why:?}"),
+            }
+        };
+        check(&[], column(&[]), None);
+        check(&[Some("a"), None, Some("b")], column(&[Some(""), None, Some("bb")]), None);
+        check(&[Some("a")], column(&[]), Some("0 lengths"));
+        check(&[], column(&[Some("a")]), Some("1 lengths"));
+        check(&[Some("a"), Some("b")], column(&[Some("a"), None]), Some("nothing for value 1"));
+        check(&[None], column(&[Some("a")]), Some("a value for the missing value 0"));
+        check(&[Some("a")], OwnedColumn { lengths: vec![5], data: vec![1] }, Some("add up to 5 bytes came with 1 bytes"));
+        check(&[Some("a")], OwnedColumn { lengths: vec![1], data: vec![1, 2] }, Some("add up to 1 bytes came with 2 bytes"));
+    }
 }

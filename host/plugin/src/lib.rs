@@ -17,8 +17,10 @@ pub mod transaction;
 
 pub use engine::{EngineOptions, PluginEngine};
 pub use error::{Breakage, CallError};
-pub use guest::{Call, CallContext, Guest, Subtask, Work};
+pub use guest::{Call, CallContext, Guest, Migrate, Subtask, Work};
 pub use limits::InstanceLimits;
-pub use load::{Plugin, encode_component};
+pub use load::{Plugin, digest_of, encode_component};
 pub use services::{OutputPort, Services};
-pub use transaction::{DeadLetter, Identity, OperatorSubtask, Outputs, Step, TransactionCounts};
+pub use transaction::{
+    DeadLetter, EXAMPLE_BYTES_MAX, Identity, NewVersion, OperatorSubtask, Outputs, ShadowCounts, ShadowExample, ShadowRow, Step, TransactionCounts,
+};

@@ -80,6 +80,12 @@ impl Plugin {
         Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into() })
     }
 
+    /// The engine that it was loaded with.
+    #[must_use]
+    pub fn engine(&self) -> &PluginEngine {
+        &self.engine
+    }
+
     /// The SHA-256 of the file's bytes: which code this is.
     #[must_use]
     pub fn digest(&self) -> PluginDigest {
@@ -97,6 +103,12 @@ impl Plugin {
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
+}
+
+/// Which code the bytes of a plugin's file are.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> PluginDigest {
+    PluginDigest(Sha256::digest(bytes).into())
 }
 
 /// The contract's version, for messages.

@@ -82,6 +82,11 @@ impl Services {
         }
     }
 
+    /// Services of another version of the operator, over state of its own.
+    pub(crate) fn beside(&self, state: KeyedState) -> Self {
+        Self::new(&self.uid, self.ports.clone(), self.limits, state)
+    }
+
     /// Services outside of any batch: the log works, output and state are refused.
     pub(crate) fn detached(uid: &str, limits: InstanceLimits) -> Self {
         Self::new(uid, Vec::new(), limits, KeyedState::new(&[], 0))

@@ -1,13 +1,19 @@
 //! A batch through an operator: each call takes effect whole or not at all, and a record that breaks it is found by halving.
 
-use std::fmt::Write;
+mod batches;
+mod identity;
+mod migration;
+mod outcome;
+mod shadow;
+mod version;
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use weir_model::describe::{FunctionDescription, FunctionKind};
 use weir_model::graph::OnError;
-use weir_model::key_group::hash_key;
-use weir_model::rows::{Batch, BatchBuilder, Row};
+use weir_model::rows::{Batch, Row};
 use weir_model::{Error, Result};
 use weir_state::{Column, KeyTable, KeyedState, StateError};
 
@@ -15,69 +21,14 @@ use crate::error::{Breakage, CallError};
 use crate::guest::{Call, CallContext, Guest, Work};
 use crate::services::Services;
 
-/// Who an operator is, for messages and dead letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The UID.
-    pub uid: String,
-    /// The function.
-    pub function: String,
-    /// The SHA-256 of the plugin, in hexadecimal.
-    pub digest: String,
-}
-
-impl Identity {
-    fn what(&self) -> String {
-        let digest: String = self.digest.chars().take(12).collect();
-        format!("operator {} (function {}, plugin sha256:{digest}) failed", self.uid, self.function)
-    }
-
-    /// An error about this operator; the remedy is that of `breakage` if there is one.
-    #[must_use]
-    pub fn error(&self, why: impl Into<String>, breakage: Option<&Breakage>) -> Error {
-        let remedy = breakage.map_or("mend the record or the function, or set on-error = \"skip\" or \"dead-letter\"", Breakage::remedy);
-        Error::job(self.what(), why, remedy)
-    }
-}
-
-/// A record that an operator couldn't handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Whose record it was.
-    pub operator: Arc<Identity>,
-    /// The input port that it came in by.
-    pub input: u32,
-    /// The record's key.
-    pub key: Option<Vec<u8>>,
-    /// The record's value.
-    pub value: Vec<u8>,
-    /// The record's timestamp.
-    pub timestamp: i64,
-    /// Why it wasn't handled.
-    pub error: String,
-}
-
-/// What an operator did with a batch.
-#[derive(Debug, Default)]
-pub struct Outputs {
-    /// Emitted batches with the number of their output port, in order.
-    pub batches: Vec<(usize, Batch)>,
-    /// Records set aside under `on-error = "dead-letter"`, in order.
-    pub dead_letters: Vec<DeadLetter>,
-}
-
-/// How often an operator had to be saved from itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TransactionCounts {
-    /// Records dropped under `on-error = "skip"`.
-    pub skipped: u64,
-    /// Records set aside under `on-error = "dead-letter"`.
-    pub dead_letters: u64,
-    /// Instances that broke and were replaced.
-    pub broken: u64,
-    /// Instances that were replaced because they were worn.
-    pub recycled: u64,
-}
+use batches::{halves, hashed, pieces, select};
+pub use identity::{DeadLetter, Identity};
+use migration::Refusals;
+pub use outcome::{Outputs, Step, TransactionCounts};
+use shadow::Shadow;
+pub use shadow::{EXAMPLE_BYTES_MAX, ShadowCounts, ShadowExample, ShadowRow};
+pub use version::NewVersion;
+use words::{explain, failure};
 
 /// One subtask of an operator: its guest, its state, and its error policy.
 pub struct OperatorSubtask {
@@ -96,6 +47,15 @@ pub struct OperatorSubtask {
     call_timeout: Duration,
     /// The disk that holds the state has failed.
     disk_failure: Option<Error>,
+    refusals: Refusals,
+    /// Values migrated since the look for them in the background last began with the first key.
+    migrated_in_pass: u64,
+    /// Another version that runs beside this one.
+    shadow: Option<Box<Shadow>>,
+    /// While one does: the fingerprints of the batch's records that were set aside.
+    watched: Option<Vec<u64>>,
+    /// This is the one that runs beside another.
+    is_shadow: bool,
 }
 
 /// Some rows of a batch, to be tried in one call.
@@ -114,15 +74,6 @@ const RETRY_ROWS_MIN: usize = 16;
 const PART_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// Values of the keys of one call beyond this many bytes are handed over in several calls.
 const VALUE_BYTES_MAX: usize = 64 << 20;
-
-/// Whether a batch is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// There is more to do for the batch at hand.
-    More,
-    /// The batch is done.
-    Done,
-}
 
 /// What follows from a call's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,12 +118,20 @@ impl OperatorSubtask {
             retry_rows: RETRY_ROWS_MAX,
             call_timeout,
             disk_failure: None,
+            refusals: Refusals::default(),
+            migrated_in_pass: 0,
+            shadow: None,
+            watched: None,
+            is_shadow: false,
         }
     }
 
     /// Takes a batch of input port `input`, to be worked off by [`Self::step`].
     pub fn begin(&mut self, input: u32, batch: Batch) {
         let batch = if self.keyed && batch.hashes().len() != batch.len() { hashed(batch) } else { batch };
+        if let Some(shadow) = &mut self.shadow {
+            shadow.begin(input, &batch);
+        }
         self.push(input, batch, self.call_timeout);
     }
 
@@ -188,12 +147,31 @@ impl OperatorSubtask {
     /// # Errors
     /// When a record can't be handled and the policy is to fail, or no working instance can be made any more.
     pub fn step(&mut self, context: CallContext, outputs: &mut Outputs) -> Result<Step> {
+        let Some(mut shadow) = self.shadow.take() else { return self.step_over(None, context, outputs) };
+        shadow.run(self, context);
+        let before = outputs.batches.len();
+        let step = self.step_over(None, context, outputs);
+        shadow.saw(outputs, before, self.watched.get_or_insert_default(), step == Ok(Step::Done));
+        self.shadow = Some(shadow);
+        step
+    }
+
+    /// [`Self::step`], with the keys that are new copied from `origin`, if there is one.
+    fn step_over(&mut self, origin: Option<&KeyedState>, context: CallContext, outputs: &mut Outputs) -> Result<Step> {
         let Some(part) = self.todo.pop() else { return Ok(Step::Done) };
-        let result = self.call(&part, context);
+        let mut result = self.number(&part, origin, context);
         if let Some(error) = self.disk_failure.take() {
             return Err(error);
         }
-        let decision = decide(&result, part.batch.len(), self.on_error);
+        if result.is_ok() {
+            if let Some(rest) = self.migrate_keys(&part, outputs)? {
+                self.forget();
+                self.push(part.input, rest, part.timeout);
+                return Ok(self.progress());
+            }
+            result = self.call(&part, context);
+        }
+        let decision = self.decide(&result, part.batch.len());
         self.settle(decision, outputs);
         if let Err(CallError::Broken(breakage)) = &result {
             // What the host itself cut short has broken no instance.
@@ -225,9 +203,19 @@ impl OperatorSubtask {
                 pieces.into_iter().rev().for_each(|piece| self.push(input, piece, self.call_timeout));
                 self.push(input, select(&batch, |other| other < at), self.call_timeout);
             }
-            Decision::Fail(at) => return Err(self.failure(&result, &batch, at)),
+            Decision::Fail(at) => return Err(failure(&self.identity, &result, &batch, at)),
         }
-        Ok(if self.todo.is_empty() { Step::Done } else { Step::More })
+        Ok(self.progress())
+    }
+
+    fn decide(&self, result: &Result<(), CallError>, rows: usize) -> Decision {
+        // A shadow isn't worth several deadlines: the stream waits for it.
+        let is_late = matches!(result, Err(CallError::Broken(Breakage::Deadline(_))));
+        decide(result, rows, if self.is_shadow && is_late { OnError::Fail } else { self.on_error })
+    }
+
+    fn progress(&self) -> Step {
+        if self.todo.is_empty() { Step::Done } else { Step::More }
     }
 
     /// Tells the function that its input has ended and appends what it emits.
@@ -235,9 +223,17 @@ impl OperatorSubtask {
     /// # Errors
     /// When the call fails: there is no record that could be set aside.
     pub fn finish(&mut self, context: CallContext, outputs: &mut Outputs) -> Result<()> {
-        if let Some(services) = &mut self.services {
-            services.table = KeyTable::default();
-        }
+        let Some(mut shadow) = self.shadow.take() else { return self.finish_alone(context, outputs) };
+        shadow.finish(context);
+        let before = outputs.batches.len();
+        let finished = self.finish_alone(context, outputs);
+        shadow.saw(outputs, before, self.watched.get_or_insert_default(), finished.is_ok());
+        self.shadow = Some(shadow);
+        finished
+    }
+
+    fn finish_alone(&mut self, context: CallContext, outputs: &mut Outputs) -> Result<()> {
+        self.forget_keys();
         let result = self.invoke(&Call { work: Work::Finish, context, timeout: self.call_timeout });
         let decision = if result.is_ok() { Decision::Commit } else { Decision::Fail(0) };
         self.settle(decision, outputs);
@@ -267,36 +263,42 @@ impl OperatorSubtask {
         self.services.iter().flat_map(|services| &services.totals).map(|(name, total)| (name.as_str(), *total))
     }
 
-    /// One call over one part of a batch; its effects are staged.
-    fn call(&mut self, part: &Part, context: CallContext) -> Result<(), CallError> {
+    /// Replaces a worn instance, and numbers the keys of a part of a batch.
+    fn number(&mut self, part: &Part, origin: Option<&KeyedState>, context: CallContext) -> Result<(), CallError> {
         self.slots.clear();
-        if self.guest.is_worn() {
-            self.counts.recycled += 1;
-            // If that fails, there is no call whose keys could be forgotten.
-            if let Some(services) = &mut self.services {
-                services.table = KeyTable::default();
-            }
-            self.guest.renew()?;
+        if let Err(breakage) = self.refresh() {
+            // There is no call whose keys could be forgotten.
+            self.forget_keys();
+            return Err(breakage.into());
         }
-        if let (true, Some(services)) = (self.keyed, &mut self.services) {
-            let Services { state, table, .. } = &mut **services;
-            state.set_time(context.processing_time);
-            if let Err(error) = state.number(&part.batch, table, &mut self.slots) {
-                if let StateError::Disk { remedy, .. } = &error {
-                    // No record is to blame, and no policy for records helps.
-                    self.disk_failure = Some(Error::job(self.identity.what(), error.to_string(), *remedy));
-                }
-                return Err(Breakage::State(error.to_string()).into());
+        let (true, Some(services)) = (self.keyed, &mut self.services) else { return Ok(()) };
+        let Services { state, table, .. } = &mut **services;
+        state.set_time(context.processing_time);
+        if let Err(error) = state.number(&part.batch, table, &mut self.slots) {
+            if let StateError::Disk { remedy, .. } = &error {
+                // No record is to blame, and no policy for records helps.
+                self.disk_failure = Some(Error::job(self.identity.what(), error.to_string(), *remedy));
             }
-            let is_large = state.large_value_bytes() > VALUE_BYTES_MAX;
-            if is_large && part.batch.len() > 1 && state.values_bytes(table) > VALUE_BYTES_MAX {
-                return Err(Breakage::TooManyValues.into());
-            }
+            return Err(Breakage::State(error.to_string()).into());
+        }
+        if let Some(origin) = origin {
+            state.copy_missing(origin, table);
+        }
+        let is_large = state.large_value_bytes() > VALUE_BYTES_MAX;
+        if is_large && part.batch.len() > 1 && state.values_bytes(table) > VALUE_BYTES_MAX {
+            return Err(Breakage::TooManyValues.into());
+        }
+        Ok(())
+    }
+
+    /// One call over one part of a batch whose keys are numbered; its effects are staged.
+    fn call(&mut self, part: &Part, context: CallContext) -> Result<(), CallError> {
+        if let (true, Some(services)) = (self.keyed, &self.services) {
             for (number, (lengths, data)) in self.columns.iter_mut().enumerate() {
                 lengths.clear();
                 data.clear();
                 data.shrink_to(VALUE_BYTES_MAX);
-                state.values(table, number, lengths, data);
+                services.state.values(&services.table, number, lengths, data);
             }
         }
         let (slots, columns) = (std::mem::take(&mut self.slots), std::mem::take(&mut self.columns));
@@ -320,18 +322,42 @@ impl OperatorSubtask {
 
     /// Makes the staged effects of the last call real, or forgets them.
     fn settle(&mut self, decision: Decision, outputs: &mut Outputs) {
+        if decision != Decision::Commit {
+            return self.forget();
+        }
         let Some(services) = &mut self.services else { return };
         let Services { state, table, staged, emitted, .. } = &mut **services;
-        if decision == Decision::Commit {
-            if self.keyed {
-                std::mem::take(staged).apply(state, table);
-            }
-            outputs.batches.append(emitted);
-            services.apply_counters();
-        } else if self.keyed {
-            state.discard(table);
+        if self.keyed {
+            std::mem::take(staged).apply(state, table);
+        }
+        outputs.batches.append(emitted);
+        services.apply_counters();
+        services.reset();
+    }
+
+    /// Forgets what the last call did, and the keys that it was the first to have.
+    fn forget(&mut self) {
+        let Some(services) = &mut self.services else { return };
+        if self.keyed {
+            services.state.discard(&services.table);
         }
         services.reset();
+    }
+
+    /// The state may change: the keys of the last call mean nothing any more.
+    fn forget_keys(&mut self) {
+        if let Some(services) = &mut self.services {
+            services.table = KeyTable::default();
+        }
+    }
+
+    /// Replaces a worn instance.
+    fn refresh(&mut self) -> Result<(), Breakage> {
+        if self.guest.is_worn() {
+            self.counts.recycled += 1;
+            self.guest.renew()?;
+        }
+        Ok(())
     }
 
     fn renew(&mut self) -> Result<()> {
@@ -341,6 +367,9 @@ impl OperatorSubtask {
     }
 
     fn set_aside(&mut self, input: u32, row: &Row<'_>, error: String, outputs: &mut Outputs) {
+        if let Some(watched) = &mut self.watched {
+            watched.push(shadow::fingerprint_of(input, row.key, row.value, row.timestamp));
+        }
         match self.on_error {
             OnError::DeadLetter => {
                 self.counts.dead_letters += 1;
@@ -359,86 +388,6 @@ impl OperatorSubtask {
             }
         }
     }
-
-    fn failure(&self, result: &Result<(), CallError>, batch: &Batch, at: usize) -> Error {
-        let breakage = match result {
-            Err(CallError::Broken(breakage)) => Some(breakage),
-            _ => None,
-        };
-        let alone = !matches!(breakage, Some(Breakage::Deadline(_))) || batch.len() == 1;
-        let record = match batch.iter().nth(at) {
-            Some(row) if alone => format!("on the record {}", excerpt(&row)),
-            _ => format!("on one of {} records", batch.len()),
-        };
-        self.identity.error(format!("{record}: {}", explain(result, batch)), breakage)
-    }
-}
-
-fn explain(result: &Result<(), CallError>, batch: &Batch) -> String {
-    match result {
-        Err(CallError::Refused { row: Some(row), message }) if *row as usize >= batch.len() => {
-            format!("the guest broke the contract: it refused record {row} of a call with {} records ({message})", batch.len())
-        }
-        Err(error) => error.to_string(),
-        Ok(()) => String::new(),
-    }
-}
-
-/// The start of a record, readable.
-fn excerpt(row: &Row<'_>) -> String {
-    const CHARS_MAX: usize = 80;
-    let show = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(4 * CHARS_MAX)).unwrap_or_default());
-        let mut shown: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
-        if text.chars().count() > CHARS_MAX || bytes.len() > 4 * CHARS_MAX {
-            // Writing to a String can't fail.
-            let _ = write!(shown, "… ({} bytes)", bytes.len());
-        }
-        shown
-    };
-    match row.key {
-        Some(key) => format!("with key \"{}\" and value \"{}\"", show(key), show(row.value)),
-        None => format!("\"{}\"", show(row.value)),
-    }
-}
-
-fn hashed(batch: Batch) -> Batch {
-    let hashes = batch.iter().map(|row| hash_key(row.key.unwrap_or_default())).collect();
-    batch.with_hashes(hashes)
-}
-
-/// The rows of `batch` for which `keep` is true of their place.
-fn select(batch: &Batch, keep: impl Fn(usize) -> bool) -> Batch {
-    let mut builder = BatchBuilder::default();
-    for (at, row) in batch.iter().enumerate().filter(|(at, _)| keep(*at)) {
-        match batch.hashes().get(at) {
-            Some(hash) => builder.push_hashed(&row, *hash),
-            None => builder.push_copy(&row),
-        }
-    }
-    builder.take()
-}
-
-fn halves(batch: &Batch) -> (Batch, Batch) {
-    let middle = batch.len() / 2;
-    (select(batch, |at| at < middle), select(batch, |at| at >= middle))
-}
-
-/// The rows from `from` on, `rows` to a piece.
-fn pieces(batch: &Batch, from: usize, rows: usize) -> Vec<Batch> {
-    let mut pieces = Vec::new();
-    let mut piece = BatchBuilder::default();
-    for (at, row) in batch.iter().enumerate().skip(from) {
-        match batch.hashes().get(at) {
-            Some(hash) => piece.push_hashed(&row, *hash),
-            None => piece.push_copy(&row),
-        }
-        if piece.len() >= rows {
-            pieces.push(piece.take());
-        }
-    }
-    pieces.push(piece.take());
-    pieces
 }
 
 #[cfg(test)]
