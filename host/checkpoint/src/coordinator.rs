@@ -1,6 +1,6 @@
 //! The coordinator of a job's checkpoints: what has happened goes in, what is to be done comes out. No clock, no channel, no file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use weir_model::Error;
@@ -80,6 +80,12 @@ pub enum Event {
     },
     /// Somebody wants the job to stop with a last checkpoint.
     Stop,
+    /// The same, but the operators finish first, as if the input had ended.
+    Drain,
+    /// Somebody wants a savepoint. Not to be said any more when [`Coordinator::is_ending`].
+    Savepoint,
+    /// New versions of operators are at hand: the tasks that run them have been told. Not to be said any more when [`Coordinator::is_ending`].
+    Swap,
 }
 
 /// Something to be done, in the order of the list.
@@ -91,6 +97,8 @@ pub enum Action {
     Unalign(Barrier),
     /// All tasks have acknowledged: write the manifest. One at a time, in the order of the numbers.
     WriteManifest(CheckpointId),
+    /// All tasks have acknowledged a savepoint: write it. Nothing else waits for that, and no event need tell how it ended.
+    WriteSavepoint(CheckpointId),
     /// The checkpoint exists: commit what it names, then record that.
     Commit(CheckpointId),
     /// To all tasks: the checkpoint is complete, and so is everything older.
@@ -156,6 +164,8 @@ pub struct Coordinator {
     sources_ended: BTreeSet<TaskId>,
     next: CheckpointId,
     under_way: BTreeMap<CheckpointId, UnderWay>,
+    /// Snapshots that somebody has asked for: each begins when nothing is under way, before any periodic one.
+    wanted: VecDeque<BarrierKind>,
     ending: Ending,
     /// Before that, a last checkpoint that has failed isn't tried again: what it failed for may take a while to pass.
     last_from_ms: u64,
@@ -179,6 +189,7 @@ impl Coordinator {
             sources_ended: BTreeSet::new(),
             next: first,
             under_way: BTreeMap::new(),
+            wanted: VecDeque::new(),
             ending: Ending::No,
             last_from_ms: 0,
         }
@@ -190,7 +201,7 @@ impl Coordinator {
         if self.ending != Ending::Over {
             self.take_in(event, now_ms, &mut actions);
             self.expire(now_ms, &mut actions);
-            self.complete_next(&mut actions);
+            self.complete_next(now_ms, &mut actions);
             self.begin(now_ms, wall_ms, &mut actions);
             self.unalign(now_ms, &mut actions);
         }
@@ -203,7 +214,7 @@ impl Coordinator {
         let collecting = self.under_way.values().filter(|one| one.phase == Phase::Collecting);
         let own = collecting.flat_map(|one| one.unalign_ms.into_iter().chain([one.expires_ms])).min();
         let begins = match self.ending {
-            Ending::No => self.timetable.next_ms(self.under_way.len()),
+            Ending::No => self.next_periodic_ms(),
             Ending::Wanted(_) if self.under_way.is_empty() => Some(self.last_from_ms),
             Ending::Wanted(_) | Ending::Over => None,
         };
@@ -215,9 +226,23 @@ impl Coordinator {
         self.under_way.get(&checkpoint).into_iter().flat_map(|one| one.missing.iter().copied())
     }
 
+    /// Whether a last checkpoint is wanted or taken: nothing else can be asked for any more.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending != Ending::No
+    }
+
     /// The checkpoints under way, oldest first.
     pub fn under_way(&self) -> impl Iterator<Item = CheckpointId> {
         self.under_way.keys().copied()
+    }
+
+    /// When the next checkpoint may begin that nobody asks for; `None`: not before something has ended.
+    fn next_periodic_ms(&self) -> Option<u64> {
+        // Nothing begins beside a snapshot that somebody has asked for: if it was complete first, the other would be void.
+        let is_asked_for = |one: &UnderWay| matches!(one.barrier.kind, BarrierKind::Savepoint | BarrierKind::Swap);
+        let is_free = self.wanted.is_empty() && !self.under_way.values().any(is_asked_for);
+        self.timetable.next_ms(self.under_way.len()).filter(|_| is_free)
     }
 
     fn take_in(&mut self, event: Event, now_ms: u64, actions: &mut Vec<Action>) {
@@ -236,6 +261,10 @@ impl Coordinator {
                 }
             }
             Event::Stop => self.want_end(BarrierKind::Stop),
+            Event::Drain => self.want_end(BarrierKind::Drain),
+            Event::Savepoint => self.wanted.push_back(BarrierKind::Savepoint),
+            // Right behind a checkpoint, that of the swap has little to write: it is complete soon, and with it there is something to return to.
+            Event::Swap => self.wanted.extend([BarrierKind::Checkpoint, BarrierKind::Swap]),
         }
     }
 
@@ -286,8 +315,18 @@ impl Coordinator {
         if self.ending == Ending::Over || self.under_way.get(&checkpoint).is_none_or(|one| one.phase != phase) {
             return;
         }
+        let kind = self.under_way.get(&checkpoint).map(|one| one.barrier.kind);
         self.drop_one(checkpoint, why.clone(), now_ms, actions);
-        self.failures_in_row += 1;
+        match kind {
+            // Whoever has asked for it learns of it; the job is none the worse.
+            Some(BarrierKind::Savepoint) => return,
+            // Some operators have their new version already, and no checkpoint says so.
+            Some(BarrierKind::Swap) => {
+                let what = format!("the swap at checkpoint {checkpoint} failed: {}", why.what);
+                return self.fail(Error { what, ..why }, actions);
+            }
+            _ => self.failures_in_row += 1,
+        }
         if self.failures_in_row > self.failures_max {
             let what = format!("checkpoint {checkpoint} failed, and {} in a row are tolerated: {}", self.failures_max, why.what);
             self.fail(Error { what, ..why }, actions);
@@ -325,7 +364,13 @@ impl Coordinator {
     }
 
     /// The oldest that is acknowledged by all goes on, unless another is at it.
-    fn complete_next(&mut self, actions: &mut Vec<Action>) {
+    fn complete_next(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+        let savepoint = self.under_way.iter().find(|(_, one)| one.phase == Phase::Acked && one.barrier.kind == BarrierKind::Savepoint);
+        if let Some(savepoint) = savepoint.map(|(id, _)| *id) {
+            self.under_way.remove(&savepoint);
+            self.timetable.ended(now_ms);
+            actions.push(Action::WriteSavepoint(savepoint));
+        }
         if self.under_way.values().any(|one| matches!(one.phase, Phase::Writing | Phase::Committing)) {
             return;
         }
@@ -336,18 +381,28 @@ impl Coordinator {
     }
 
     fn begin(&mut self, now_ms: u64, wall_ms: i64, actions: &mut Vec<Action>) {
-        let kind = match self.ending {
-            Ending::No if self.timetable.next_ms(self.under_way.len()).is_some_and(|due_ms| due_ms <= now_ms) => BarrierKind::Checkpoint,
-            Ending::Wanted(kind) if self.under_way.is_empty() && self.last_from_ms <= now_ms => kind,
+        let is_alone = self.under_way.is_empty();
+        let kind = match (self.wanted.front(), self.ending) {
+            (_, Ending::Over) => return,
+            (Some(wanted), _) if is_alone => *wanted,
+            (None, Ending::No) if self.next_periodic_ms().is_some_and(|due_ms| due_ms <= now_ms) => BarrierKind::Checkpoint,
+            (None, Ending::Wanted(kind)) if is_alone && self.last_from_ms <= now_ms => kind,
             _ => return,
         };
+        if !kind.is_last() {
+            self.wanted.pop_front();
+        }
         let barrier = Barrier { checkpoint: self.next, kind, triggered_ms: wall_ms };
         // No record follows a last barrier, and all that come before it belong to the checkpoint: overtaking them would gain nothing.
-        let unalign_ms = if kind.is_last() { None } else { self.aligned_timeout_ms.map(|wait_ms| now_ms.saturating_add(wait_ms)) };
+        // What is kept for long, or what another version is to go on from, holds no records on their way either.
+        let may_overtake = kind == BarrierKind::Checkpoint;
+        let unalign_ms = if may_overtake { self.aligned_timeout_ms.map(|wait_ms| now_ms.saturating_add(wait_ms)) } else { None };
         let expires_ms = now_ms.saturating_add(self.timeout_ms.max(1));
         let missing = (0..self.tasks).map(TaskId).collect();
         self.under_way.insert(self.next, UnderWay { barrier, missing, phase: Phase::Collecting, expires_ms, unalign_ms });
-        self.timetable.begun(now_ms);
+        if kind != BarrierKind::Savepoint {
+            self.timetable.begun(now_ms);
+        }
         self.next = self.next.next();
         actions.push(Action::Trigger(barrier));
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use weir_model::codec::Codec;
 use weir_model::describe::StateDescriptor;
 use weir_model::id::{CheckpointId, OperatorUid, PluginDigest};
 
@@ -48,8 +49,41 @@ pub struct Manifest {
     pub completed_ms: i64,
     /// The older checkpoints that were retained when this one was taken, newest first: known from here and not from a listing.
     pub retained: Vec<CheckpointId>,
+    /// Swapped versions that may still be taken back: nothing that came after the swap is committed.
+    pub probation: Option<Probation>,
     /// The nodes of the job graph.
     pub operators: Vec<OperatorSnapshot>,
+}
+
+/// New versions of operators on trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probation {
+    /// The checkpoint at whose barrier they were swapped in: what a return restores, with the versions before.
+    pub since: CheckpointId,
+    /// Checkpoints until the trial is over, from 1.
+    pub left: u32,
+    /// The operators.
+    pub uids: Vec<OperatorUid>,
+    /// What they may do.
+    pub thresholds: Thresholds,
+}
+
+/// What a version on trial may do without being taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Traps and missed deadlines.
+    pub traps_max: u64,
+    /// Of a million records, those that are refused.
+    pub errors_ppm_max: u32,
+    /// Milliseconds that one call may take; `None`: as long as the job lets it.
+    pub call_ms_max: Option<u64>,
+}
+
+impl Default for Thresholds {
+    /// No trap, one record in a hundred refused.
+    fn default() -> Self {
+        Self { traps_max: 0, errors_ppm_max: 10_000, call_ms_max: None }
+    }
 }
 
 /// What happened at the barriers of a checkpoint.
@@ -61,6 +95,8 @@ pub enum ManifestKind {
     Drain,
     /// The job was stopped; the next run goes on from here.
     Stop,
+    /// Nothing, and it is a savepoint: whole by itself, in a folder of its own. Nothing was committed for it.
+    Savepoint,
 }
 
 /// Which job a checkpoint belongs to.
@@ -83,14 +119,35 @@ pub struct OperatorSnapshot {
     pub function: String,
     /// Which code wrote the state; `None` for a source or a sink.
     pub plugin_digest: Option<PluginDigest>,
+    /// The plugin that the job file named at the time: another one while a swapped version runs.
+    pub file_digest: Option<PluginDigest>,
+    /// Whether the code that wrote this was swapped in, and not named by the job file.
+    pub is_swapped: bool,
+    /// What goes on from this snapshot, if it isn't the code that wrote it: the version that was swapped in at its barrier.
+    pub next: Option<NextVersion>,
+    /// Whether the component that goes on from this snapshot lies beside the state: see [`paths::component`](crate::paths::component).
+    pub has_component: bool,
     /// The version of the contract that the plugin was made for; empty for a source or a sink.
     pub contract: String,
+    /// The host interfaces that the plugin uses.
+    pub imports: Vec<String>,
+    /// How the keys of its states are to be read; `None` when it has none.
+    pub key_codec: Option<Codec>,
     /// How many subtasks it ran as.
     pub parallelism: u32,
     /// Its keyed states.
     pub states: Vec<StateDescriptor>,
     /// Its subtasks, in order: as many as `parallelism`.
     pub subtasks: Vec<SubtaskSnapshot>,
+}
+
+/// A version of an operator's code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextVersion {
+    /// The plugin.
+    pub digest: PluginDigest,
+    /// Its function.
+    pub function: String,
 }
 
 /// What a node is.
@@ -151,6 +208,21 @@ pub enum FileScope {
     Full,
     /// What changed since the file before.
     Changes,
+}
+
+impl OperatorSnapshot {
+    /// Whether the plugin has written this snapshot or goes on from it.
+    #[must_use]
+    pub fn names_plugin(&self, digest: PluginDigest) -> bool {
+        self.plugin_digest == Some(digest) || self.next.as_ref().is_some_and(|next| next.digest == digest)
+    }
+
+    /// The version that goes on from this snapshot: `None` for a source or a sink.
+    #[must_use]
+    pub fn live(&self) -> Option<NextVersion> {
+        let own = || Some(NextVersion { digest: self.plugin_digest?, function: self.function.clone() });
+        self.next.clone().or_else(own)
+    }
 }
 
 impl Manifest {

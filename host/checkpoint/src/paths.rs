@@ -1,6 +1,6 @@
 //! Where everything of a job's checkpoints lies: the only place where such a path is put together or taken apart.
 
-use weir_model::id::{CheckpointId, OperatorUid};
+use weir_model::id::{CheckpointId, OperatorUid, PluginDigest};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::manifest::OwnerEpoch;
@@ -8,8 +8,14 @@ use crate::manifest::OwnerEpoch;
 /// The newest status, for people and for `weir checkpoints`.
 pub const STATUS: &str = "status.json";
 
+/// The record of the versions that were swapped in, for people and for `weir swap --history`.
+pub const SWAPS: &str = "swaps.json";
+
 /// The folder of all files that manifests name.
 pub const SHARED: &str = "shared";
+
+/// The folder of plugins that are kept.
+pub const COMPONENTS: &str = "plugins";
 
 /// The folder of owner records.
 pub const OWNERS: &str = "owner";
@@ -63,6 +69,27 @@ pub fn state_file(uid: &OperatorUid, epoch: OwnerEpoch, checkpoint: CheckpointId
     format!("{SHARED}/{uid}/{epoch}-{checkpoint}-{subtask}-{part}.state")
 }
 
+/// A plugin that is kept: the file as it was given.
+#[must_use]
+pub fn component(digest: PluginDigest) -> String {
+    format!("{COMPONENTS}/{digest}.wasm")
+}
+
+/// The manifest of a savepoint, in the savepoint's own folder.
+pub const SAVEPOINT_MANIFEST: &str = "_metadata";
+
+/// The folder of a savepoint inside the one for savepoints; `unique` tells it from all others of the job.
+#[must_use]
+pub fn savepoint(job_id: &str, unique: u64) -> String {
+    format!("savepoint-{job_id}-{:012x}", unique >> 16)
+}
+
+/// A state file of a savepoint: the file of this number of a subtask.
+#[must_use]
+pub fn savepoint_file(uid: &OperatorUid, subtask: u32, number: usize) -> String {
+    format!("{uid}/{subtask}-{number}.state")
+}
+
 /// What the path of a file says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -74,6 +101,8 @@ pub enum Place {
     Checkpoint(CheckpointId),
     /// A state file, finished or not.
     StateFile(OwnerEpoch, CheckpointId),
+    /// A plugin that is kept.
+    Component(PluginDigest),
     /// The status, or something that isn't weir's.
     Other,
 }
@@ -85,6 +114,9 @@ pub fn place(path: &str) -> Place {
         let (folder, rest) = path.split_once('/')?;
         if folder == OWNERS {
             return number(rest.strip_suffix(".from").unwrap_or(rest)).map(|epoch| Place::Owner(OwnerEpoch(epoch)));
+        }
+        if folder == COMPONENTS {
+            return rest.strip_suffix(".wasm").and_then(PluginDigest::from_hex).map(Place::Component);
         }
         if folder == SHARED {
             let (_, name) = rest.split_once('/')?;
@@ -137,6 +169,9 @@ mod tests {
         check("chk-041/_metadata", Place::Other);
         check("chk-x/_metadata", Place::Other);
         check("shared/count-words/notes.txt", Place::Other);
+        let digest = PluginDigest([0xa7; 32]);
+        check(&component(digest), Place::Component(digest));
+        check("plugins/a7.wasm", Place::Other);
         check("owner/", Place::Other);
         check("", Place::Other);
     }

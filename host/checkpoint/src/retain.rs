@@ -31,6 +31,8 @@ impl Doomed {
 #[derive(Debug)]
 pub struct Retained {
     count: usize,
+    /// One that stays, however old it gets.
+    pinned: Option<CheckpointId>,
     /// Oldest first.
     checkpoints: Vec<(CheckpointId, BTreeSet<String>)>,
 }
@@ -39,7 +41,7 @@ impl Retained {
     /// Keeps the newest `count`, at least one.
     #[must_use]
     pub fn new(count: u32) -> Self {
-        Self { count: count.max(1) as usize, checkpoints: Vec::new() }
+        Self { count: count.max(1) as usize, pinned: None, checkpoints: Vec::new() }
     }
 
     /// The retained checkpoints, newest first: what the next manifest calls `retained`.
@@ -56,13 +58,25 @@ impl Retained {
     /// Takes in a checkpoint that is complete and committed, and says what nobody needs any more.
     pub fn completed(&mut self, manifest: &Manifest) -> Doomed {
         self.checkpoints.push((manifest.checkpoint, files_of(manifest)));
-        let excess = self.checkpoints.len().saturating_sub(self.count);
-        self.doom(excess)
+        let unpinned = self.checkpoints.iter().filter(|(checkpoint, _)| Some(*checkpoint) != self.pinned).count();
+        // A pinned one that is the newest counts all the same.
+        let is_newest_pinned = self.pinned == Some(manifest.checkpoint);
+        let mut excess = (unpinned + usize::from(is_newest_pinned)).saturating_sub(self.count);
+        self.doom(|checkpoint, pinned| {
+            let is_doomed = excess > 0 && Some(checkpoint) != pinned;
+            excess -= usize::from(is_doomed);
+            is_doomed
+        })
+    }
+
+    /// Keeps this one beside the newest, until another or none is to be kept.
+    pub fn pin(&mut self, checkpoint: Option<CheckpointId>) {
+        self.pinned = checkpoint;
     }
 
     /// Gives up all of them, when the job has ended and nothing is to be kept.
     pub fn give_up(&mut self) -> Doomed {
-        self.doom(self.checkpoints.len())
+        self.doom(|_, _| true)
     }
 
     /// Every file that a retained checkpoint names.
@@ -71,8 +85,12 @@ impl Retained {
         self.checkpoints.iter().flat_map(|(_, files)| files.iter().cloned()).collect()
     }
 
-    fn doom(&mut self, oldest: usize) -> Doomed {
-        let dropped: Vec<_> = self.checkpoints.drain(..oldest).collect();
+    /// Gives up those of which `is_doomed` says so, who is asked of each, the oldest first, and told which is pinned.
+    fn doom(&mut self, mut is_doomed: impl FnMut(CheckpointId, Option<CheckpointId>) -> bool) -> Doomed {
+        let pinned = self.pinned;
+        let all = std::mem::take(&mut self.checkpoints);
+        let (dropped, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|(checkpoint, _)| is_doomed(*checkpoint, pinned));
+        self.checkpoints = kept;
         let live = self.live_files();
         let named: BTreeSet<_> = dropped.iter().flat_map(|(_, files)| files.iter().cloned()).collect();
         Doomed { checkpoints: dropped.into_iter().map(|(checkpoint, _)| checkpoint).collect(), files: named.difference(&live).cloned().collect() }
@@ -92,9 +110,12 @@ pub fn garbage(listed: &[String], own: OwnerEpoch, retained: &Retained, found: &
     let is_kept = |checkpoint: CheckpointId| kept.contains(&checkpoint) || checkpoint > newest;
     let mut live = retained.live_files();
     live.extend(found.iter().filter(|manifest| is_kept(manifest.checkpoint)).flat_map(files_of));
+    let kept_manifests = || found.iter().filter(|manifest| is_kept(manifest.checkpoint));
+    let runs = |digest| kept_manifests().flat_map(|manifest| &manifest.operators).any(|operator| operator.names_plugin(digest));
     let is_garbage = |path: &&String| match paths::place(path) {
         Place::StateFile(epoch, _) => epoch <= own && !live.contains(*path),
         Place::Manifest(id) | Place::Checkpoint(id) => !is_kept(id),
+        Place::Component(digest) => !runs(digest),
         Place::Owner(_) | Place::Other => false,
     };
     manifests_first(listed.iter().filter(is_garbage).cloned())
@@ -108,7 +129,7 @@ pub fn given_up(listed: &[String], own: OwnerEpoch, found: &[Manifest]) -> Vec<S
     let is_older = |path: &&String| match paths::place(path) {
         Place::StateFile(epoch, _) => epoch < own,
         Place::Manifest(id) | Place::Checkpoint(id) => older.contains(&id),
-        Place::Owner(_) | Place::Other => false,
+        Place::Owner(_) | Place::Component(_) | Place::Other => false,
     };
     manifests_first(listed.iter().filter(is_older).cloned())
 }

@@ -111,6 +111,10 @@ pub enum Kind {
     Drain,
     /// The job was stopped.
     Stop,
+    /// It became a savepoint.
+    Savepoint,
+    /// Operators went on with new versions.
+    Swap,
 }
 
 /// How a checkpoint went.
@@ -207,6 +211,8 @@ impl Stats {
             BarrierKind::Checkpoint => Kind::Checkpoint,
             BarrierKind::Drain => Kind::Drain,
             BarrierKind::Stop => Kind::Stop,
+            BarrierKind::Savepoint => Kind::Savepoint,
+            BarrierKind::Swap => Kind::Swap,
         };
         let record = CheckpointRecord {
             checkpoint: barrier.checkpoint.0,

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use weir_model::fail_point::{FailPoint, pass};
-use weir_model::id::CheckpointId;
+use weir_model::id::{CheckpointId, PluginDigest};
 use weir_model::{Error, Result};
 
 use crate::manifest::{Manifest, OwnerEpoch};
@@ -29,10 +29,13 @@ mod tests;
 pub use local::JobLock;
 pub use patience::Patience;
 pub use put::PutError;
-pub use start::{Begin, Start};
+pub use start::{Begin, Start, StartedFrom};
 
 /// The longest small record: an owner, an origin, a commit mark.
 const RECORD_BYTES_MAX: u64 = 4096;
+
+/// The longest plugin that is read.
+const COMPONENT_BYTES_MAX: u64 = 512 << 20;
 
 /// The longest status that is read.
 const STATUS_BYTES_MAX: u64 = 64 << 20;
@@ -137,6 +140,20 @@ impl Store {
         put::manifest(self, manifest).await
     }
 
+    /// Makes a savepoint exist: writes its manifest, behind all files that it names, if there is none in the folder.
+    ///
+    /// # Errors
+    /// When it can't be written, or there is one already.
+    pub async fn put_savepoint(&self, manifest: &Manifest) -> Result<()> {
+        put::savepoint(self, manifest).await
+    }
+
+    /// The folder, as the user calls it.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
     /// Reads and checks the manifest of a checkpoint.
     ///
     /// # Errors
@@ -181,6 +198,42 @@ impl Store {
     /// When the store doesn't answer.
     pub async fn get_status(&self) -> Result<Option<Bytes>> {
         self.get(paths::STATUS, STATUS_BYTES_MAX).await
+    }
+
+    /// Keeps a plugin, as the bytes of its file.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn put_component(&self, digest: PluginDigest, bytes: Bytes) -> Result<()> {
+        let path = paths::component(digest);
+        if self.size(&path).await? == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        self.put_file(&path, bytes).await
+    }
+
+    /// A plugin that is kept; `None`: it isn't.
+    ///
+    /// # Errors
+    /// When the store doesn't answer.
+    pub async fn get_component(&self, digest: PluginDigest) -> Result<Option<Bytes>> {
+        self.get(&paths::component(digest), COMPONENT_BYTES_MAX).await
+    }
+
+    /// The record of the job's swaps, if there is one.
+    ///
+    /// # Errors
+    /// When the store doesn't answer.
+    pub async fn get_swaps(&self) -> Result<Option<Bytes>> {
+        self.get(paths::SWAPS, STATUS_BYTES_MAX).await
+    }
+
+    /// Replaces the record of the job's swaps.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn put_swaps(&self, json: Vec<u8>) -> Result<()> {
+        put::record(self, paths::SWAPS, json.into()).await
     }
 
     /// All of a file; `None`: there is none.
@@ -251,8 +304,11 @@ impl Store {
         self.delete_files(&doomed.files).await
     }
 
-    /// Deletes files in the order of the list.
-    pub(crate) async fn delete_files(&self, files: &[String]) -> Result<()> {
+    /// Deletes files in the order of the list. What is gone already is fine.
+    ///
+    /// # Errors
+    /// When the store doesn't answer, or may not delete.
+    pub async fn delete_files(&self, files: &[String]) -> Result<()> {
         for path in files {
             let object = self.object(path)?;
             match self.patience.keep_trying(|| self.objects.delete(&object)).await {
@@ -266,8 +322,13 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the folder and those in it as far as they are empty, and says whether it is gone. Only folders on a disk can be there without files.
+    pub(crate) fn remove_empty_folder(&self) -> bool {
+        self.local.as_ref().is_none_or(|folder| local::remove_empty_folders(folder))
+    }
+
     /// Every file in the job's folder, relative to it.
-    async fn list(&self) -> Result<Vec<String>> {
+    pub(crate) async fn list(&self) -> Result<Vec<String>> {
         self.list_under(&self.prefix).await
     }
 

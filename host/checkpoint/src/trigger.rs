@@ -5,7 +5,8 @@ use weir_model::settings::CheckpointSettings;
 /// The timetable of periodic checkpoints. Times are monotonic milliseconds.
 #[derive(Debug, Clone)]
 pub struct Timetable {
-    interval_ms: u64,
+    /// `None`: nothing is periodic.
+    interval_ms: Option<u64>,
     min_pause_ms: u64,
     concurrent_max: usize,
     /// The next checkpoint's time by the interval alone.
@@ -18,28 +19,29 @@ impl Timetable {
     /// The first checkpoint is due one interval from now.
     #[must_use]
     pub fn new(settings: &CheckpointSettings, now_ms: u64) -> Self {
-        let interval_ms = whole_ms(settings.interval).max(1);
+        let interval_ms = settings.interval.map(|interval| whole_ms(interval).max(1));
         Self {
             interval_ms,
             min_pause_ms: whole_ms(settings.min_pause),
             // Barriers that overtake can't overtake each other: Flink allows one at a time, too.
             concurrent_max: if settings.unaligned { 1 } else { settings.max_concurrent.max(1) as usize },
-            due_ms: now_ms.saturating_add(interval_ms),
+            due_ms: now_ms.saturating_add(interval_ms.unwrap_or_default()),
             rested_ms: now_ms,
         }
     }
 
-    /// When the next one may begin; `None`: not before one of those under way has ended.
+    /// When the next one may begin; `None`: not before one of those under way has ended, or never.
     #[must_use]
     pub fn next_ms(&self, under_way: usize) -> Option<u64> {
-        (under_way < self.concurrent_max).then(|| self.due_ms.max(self.rested_ms))
+        (self.interval_ms.is_some() && under_way < self.concurrent_max).then(|| self.due_ms.max(self.rested_ms))
     }
 
     /// One begins now. Times stay on the grid of the interval unless the pause has moved this one: then the grid moves with it.
     pub fn begun(&mut self, now_ms: u64) {
         let grid_ms = if self.min_pause_ms > 0 { self.due_ms.max(self.rested_ms) } else { self.due_ms };
-        let passed = now_ms.saturating_sub(grid_ms) / self.interval_ms;
-        self.due_ms = grid_ms.saturating_add(self.interval_ms.saturating_mul(passed + 1));
+        let Some(interval_ms) = self.interval_ms else { return };
+        let passed = now_ms.saturating_sub(grid_ms) / interval_ms;
+        self.due_ms = grid_ms.saturating_add(interval_ms.saturating_mul(passed + 1));
     }
 
     /// One has ended now, well or not.

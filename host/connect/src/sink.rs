@@ -54,13 +54,27 @@ pub enum SinkStart<'a> {
     /// Whatever the checkpoint says; [`Committer::abort_others`] and [`Committer::commit`] come first. The states of all old writers, in any
     /// number and order. None at all when the job died before its first checkpoint, or the sink is new: then nothing there is of this job.
     Restored(&'a [Vec<u8>]),
+    /// The same, but output that was prepared is not committed yet, and is to stay as it is.
+    HeldBack {
+        /// The states of all old writers.
+        states: &'a [Vec<u8>],
+        /// The handles of that output.
+        handles: &'a [Vec<u8>],
+    },
 }
 
 impl<'a> SinkStart<'a> {
     fn states(self) -> &'a [Vec<u8>] {
         match self {
             Self::Fresh { .. } => &[],
-            Self::Restored(states) => states,
+            Self::Restored(states) | Self::HeldBack { states, .. } => states,
+        }
+    }
+
+    fn held_back(self) -> &'a [Vec<u8>] {
+        match self {
+            Self::Fresh { .. } | Self::Restored(_) => &[],
+            Self::HeldBack { handles, .. } => handles,
         }
     }
 

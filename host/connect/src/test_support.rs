@@ -117,6 +117,7 @@ pub(crate) fn permit() -> CommitPermit {
         triggered_ms: 0,
         completed_ms: 0,
         retained: Vec::new(),
+        probation: None,
         operators: Vec::new(),
     };
     block_on(store.put_manifest(&manifest)).unwrap().permit()

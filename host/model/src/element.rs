@@ -31,6 +31,10 @@ pub struct Barrier {
 pub enum BarrierKind {
     /// Nothing: records follow.
     Checkpoint,
+    /// Nothing; the snapshot becomes a savepoint, and nothing is committed for it. Records follow.
+    Savepoint,
+    /// Operators whose new version is at hand go on with it. Records follow.
+    Swap,
     /// The input has ended: operators finish first, no record follows, and the task ends when the checkpoint is complete.
     Drain,
     /// The job stops before its input has ended: operators don't finish, no record follows, and the task ends when the checkpoint is complete.
@@ -41,6 +45,6 @@ impl BarrierKind {
     /// Whether no record follows the barrier.
     #[must_use]
     pub const fn is_last(self) -> bool {
-        !matches!(self, Self::Checkpoint)
+        matches!(self, Self::Drain | Self::Stop)
     }
 }

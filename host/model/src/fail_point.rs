@@ -125,6 +125,16 @@ fail_points! {
     HandlesNotRecommitted = "handles-not-recommitted",
     /// A restore has repeated some commits.
     HalfRecommitted = "half-recommitted",
+    /// State is written into a savepoint; it has no manifest.
+    SavepointHalfCopied = "savepoint-half-copied",
+    /// A new version is loaded, checked and kept; no task knows.
+    V2Compiled = "v2-compiled",
+    /// Tasks have the new version at hand; its barrier isn't sent.
+    V2Instantiated = "v2-instantiated",
+    /// A task has gone on to the new version at the barrier.
+    V1Drained = "v1-drained",
+    /// A version on trial is about to be taken back.
+    RollbackStarted = "rollback-started",
     /// Records flow after a restore; no checkpoint has been taken since.
     FirstRecordBeforeNextCheckpoint = "first-record-before-next-checkpoint",
 }

@@ -18,6 +18,8 @@ pub struct JobGraph {
     pub parallelism: Parallelism,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
+    /// Whether the job file says that number; otherwise it is derived, and that of a snapshot takes its place.
+    pub max_parallelism_is_set: bool,
     /// Plugins by the name that operators use.
     pub plugins: BTreeMap<String, PluginSpec>,
     /// The nodes; a node's inputs come before it.
@@ -58,6 +60,8 @@ pub struct Node {
     pub uid: OperatorUid,
     /// The line of its table.
     pub line: usize,
+    /// The UID that it had before: what a snapshot has under that one is its own.
+    pub renamed_from: Option<OperatorUid>,
     /// Its own parallelism, if it says one.
     pub parallelism: Option<Parallelism>,
     /// Where its records come from, in the order of the job file; empty for a source.

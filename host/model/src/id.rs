@@ -112,6 +112,18 @@ impl fmt::Display for SubtaskIndex {
 pub struct PluginDigest(pub [u8; 32]);
 
 impl PluginDigest {
+    /// Reads 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        (digits.len() == 64).then_some(Self(bytes))
+    }
+
     /// The first 12 hexadecimal digits, enough to tell versions apart on a screen.
     #[must_use]
     pub fn short(&self) -> String {
@@ -155,6 +167,15 @@ impl fmt::Display for CheckpointId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_reads_back() {
+        let digest = PluginDigest(std::array::from_fn(|at| (at * 9) as u8));
+        assert_eq!(PluginDigest::from_hex(&digest.to_string()), Some(digest));
+        for wrong in ["", "a7", &"g".repeat(64), &"a".repeat(63), &"a".repeat(65)] {
+            assert_eq!(PluginDigest::from_hex(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_uid_is_checked_when_it_is_made() {

@@ -70,7 +70,7 @@ pub fn parse(text: &str, options: &ParseOptions<'_>) -> Result<JobGraph> {
     let job = tables::job(&mut root, &file, &aliases)?;
     let checkpointing = checkpointing::read(&mut root, &file, &options.base, &aliases)?;
     let state = state::read(&mut root, &file, &options.base, &aliases)?;
-    let restart = restart::read(&mut root, &file, &aliases, checkpointing.is_some())?;
+    let restart = restart::read(&mut root, &file, &aliases, checkpointing.as_ref().is_some_and(|settings| settings.interval.is_some()))?;
     let plugins = tables::plugins(&mut root, &file, &options.base)?;
     let drafts = nodes::read(&mut root, &file, &plugins)?;
     let (parallelism, max_parallelism) = scale(&job, &drafts, options)?;
@@ -79,6 +79,7 @@ pub fn parse(text: &str, options: &ParseOptions<'_>) -> Result<JobGraph> {
         name: job.name,
         parallelism,
         max_parallelism,
+        max_parallelism_is_set: job.max_parallelism.is_some(),
         plugins,
         nodes,
         checkpointing,

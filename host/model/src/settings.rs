@@ -6,8 +6,8 @@ use std::time::Duration;
 /// How checkpoints are taken (`[checkpointing]`, Flink's `execution.checkpointing.*`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointSettings {
-    /// The time from one trigger to the next.
-    pub interval: Duration,
+    /// The time from one trigger to the next; `None`: only savepoints, swaps and the end of the job take snapshots.
+    pub interval: Option<Duration>,
     /// Whether a barrier holds back the channels that it has come through.
     pub mode: CheckpointMode,
     /// The least time from the end of one checkpoint to the trigger of the next.

@@ -9,7 +9,7 @@ use super::*;
 
 pub(crate) fn settings(interval_ms: u64, min_pause_ms: u64, max_concurrent: u32) -> CheckpointSettings {
     CheckpointSettings {
-        interval: Duration::from_millis(interval_ms),
+        interval: Some(Duration::from_millis(interval_ms)),
         mode: CheckpointMode::ExactlyOnce,
         min_pause: Duration::from_millis(min_pause_ms),
         timeout: Duration::from_millis(100),
@@ -35,9 +35,12 @@ fn short(action: &Action) -> String {
             BarrierKind::Checkpoint => format!("trigger {}", barrier.checkpoint),
             BarrierKind::Drain => format!("drain {}", barrier.checkpoint),
             BarrierKind::Stop => format!("stop {}", barrier.checkpoint),
+            BarrierKind::Savepoint => format!("savepoint {}", barrier.checkpoint),
+            BarrierKind::Swap => format!("swap {}", barrier.checkpoint),
         },
         Action::Unalign(barrier) => format!("unalign {}", barrier.checkpoint),
         Action::WriteManifest(id) => format!("write {id}"),
+        Action::WriteSavepoint(id) => format!("keep {id}"),
         Action::Commit(id) => format!("commit {id}"),
         Action::NotifyCompleted(id) => format!("notify {id}"),
         Action::Abort { checkpoint, .. } => format!("abort {checkpoint}"),
@@ -66,6 +69,9 @@ fn check(settings: &CheckpointSettings, tasks: u32, sources: u32, script: &str) 
             "lost" => Event::Lost { why: error("fenced") },
             "ended" => Event::SourceEnded { task: TaskId(number(2) as u32) },
             "stop" => Event::Stop,
+            "drain" => Event::Drain,
+            "savepoint" => Event::Savepoint,
+            "swap" => Event::Swap,
             other => panic!("{other}"),
         };
         let actions: Vec<_> = coordinator.on(event, number(0), 0).iter().map(short).collect();
@@ -92,6 +98,90 @@ fn a_checkpoint_is_complete_when_all_have_acknowledged_and_everything_is_committ
          16 committed 1 => notify 1
          17 committed 1 => 
          20 tick => trigger 2",
+    );
+}
+
+#[test]
+fn a_savepoint_waits_for_what_is_under_way_and_holds_up_nobody_once_it_is_acknowledged() {
+    check(
+        &settings(10, 0, 2),
+        1,
+        1,
+        "10 tick => trigger 1
+         11 savepoint => 
+         20 tick => 
+         21 ack 1 0 => write 1
+         22 written 1 => commit 1
+         23 committed 1 => notify 1, savepoint 2
+         30 tick => 
+         31 ack 2 0 => keep 2, trigger 3
+         32 ack 3 0 => write 3
+         33 written 3 => commit 3
+         34 committed 3 => notify 3",
+    );
+}
+
+#[test]
+fn a_savepoint_that_fails_is_no_failure_of_the_job() {
+    check(
+        &settings(10, 0, 1),
+        1,
+        1,
+        "1 savepoint => savepoint 1
+         2 decline 1 => abort 1
+         10 tick => trigger 2",
+    );
+}
+
+#[test]
+fn a_swap_follows_right_behind_a_checkpoint_and_nothing_runs_beside_it() {
+    check(
+        &settings(10, 0, 2),
+        1,
+        1,
+        "5 swap => trigger 1
+         10 tick => 
+         11 ack 1 0 => write 1
+         12 written 1 => commit 1
+         13 committed 1 => notify 1, swap 2
+         20 tick => 
+         21 ack 2 0 => write 2
+         22 written 2 => commit 2
+         23 committed 2 => notify 2
+         30 tick => trigger 3",
+    );
+}
+
+#[test]
+fn a_swap_that_isn_t_written_down_fails_the_attempt() {
+    check(
+        &settings(10, 0, 1),
+        1,
+        1,
+        "5 swap => trigger 1
+         6 ack 1 0 => write 1
+         7 written 1 => commit 1
+         8 committed 1 => notify 1, swap 2
+         9 decline 2 => abort 2, fail",
+    );
+}
+
+#[test]
+fn what_was_asked_for_comes_before_the_end() {
+    check(
+        &settings(10, 0, 1),
+        1,
+        1,
+        "10 tick => trigger 1
+         11 savepoint => 
+         12 stop => 
+         13 ack 1 0 => write 1
+         14 written 1 => commit 1
+         15 committed 1 => notify 1, savepoint 2
+         16 ack 2 0 => keep 2, stop 3
+         17 ack 3 0 => write 3
+         18 written 3 => commit 3
+         19 committed 3 => notify 3, finish",
     );
 }
 
@@ -237,6 +327,7 @@ fn chances() -> impl Strategy<Value = Vec<(u8, u8, u16)>> {
 struct Seen {
     acked: BTreeSet<u32>,
     triggered_ms: u64,
+    kind: Option<BarrierKind>,
     is_aborted: bool,
     is_written: bool,
     is_committing: bool,
@@ -252,6 +343,7 @@ proptest! {
         let settings = CheckpointSettings { tolerable_failures: tolerable, unaligned, aligned_timeout: Duration::from_millis(30), ..settings(20, min_pause, concurrent) };
         let mut coordinator = Coordinator::new(&settings, tasks, tasks, CheckpointId(7), 0);
         let mut seen = BTreeMap::<u64, Seen>::new();
+        let (mut asked_for, mut swap_failed) = (0i32, false);
         let (mut now_ms, mut last_end_ms, mut in_row, mut is_over, mut last_kind) = (0u64, None::<u64>, 0u32, false, None);
         for (what, which, passed) in chances {
             let wake = coordinator.next_wake_ms();
@@ -270,6 +362,8 @@ proptest! {
                 2 if which < 20 => Event::CommitFailed { checkpoint: id, why: error("uncommitted") },
                 3 if which < 20 => Event::Stop,
                 4 => Event::SourceEnded { task: TaskId(task % tasks) },
+                5 if which < 60 && !coordinator.is_ending() => Event::Savepoint,
+                6 if which < 60 && !coordinator.is_ending() => Event::Swap,
                 5..=9 => Event::Tick,
                 10..=14 => Event::ManifestWritten { checkpoint: pending(|one| one.is_written && !one.is_committing).unwrap_or(id) },
                 15..=18 => Event::Committed { checkpoint: pending(|one| one.is_committing && !one.is_notified).unwrap_or(id) },
@@ -282,6 +376,9 @@ proptest! {
                 if task.0 < tasks && !one.is_aborted { one.acked.insert(task.0); }
             }
             let is_fatal = matches!(event, Event::CommitFailed { .. });
+            if !is_over {
+                asked_for += match event { Event::Savepoint => 1, Event::Swap => 2, _ => 0 };
+            }
             let written = if let Event::ManifestWritten { checkpoint } = event { Some(checkpoint.0) } else { None };
             let actions = coordinator.on(event, now_ms, 0);
             prop_assert!(!is_early_tick || actions.is_empty(), "an early tick did {:?}", actions);
@@ -297,9 +394,14 @@ proptest! {
                             last_kind = Some(barrier.kind);
                             prop_assert!(seen.values().all(|one| one.is_aborted || one.is_notified), "the last one waits");
                         } else {
-                            prop_assert!(last_end_ms.is_none_or(|end_ms| now_ms >= end_ms + min_pause), "min-pause");
+                            let is_asked_for = asked_for > 0;
+                            asked_for -= i32::from(is_asked_for);
+                            prop_assert!(is_asked_for || barrier.kind == BarrierKind::Checkpoint, "nobody asked for it");
+                            let alone = seen.values().all(|one| one.is_aborted || one.is_notified);
+                            prop_assert!(!is_asked_for || alone, "what was asked for runs alone");
+                            prop_assert!(is_asked_for || last_end_ms.is_none_or(|end_ms| now_ms >= end_ms + min_pause), "min-pause");
                         }
-                        seen.insert(id, Seen { triggered_ms: now_ms, ..Seen::default() });
+                        seen.insert(id, Seen { triggered_ms: now_ms, kind: Some(barrier.kind), ..Seen::default() });
                         let under_way = seen.values().filter(|one| !one.is_aborted && !one.is_notified).count();
                         prop_assert!(under_way <= if unaligned { 1 } else { concurrent as usize }, "max-concurrent");
                     }
@@ -309,6 +411,12 @@ proptest! {
                         let one = seen.get_mut(&id.0).unwrap();
                         prop_assert!(!one.is_aborted && !one.is_written && one.acked.len() == tasks as usize, "an incomplete checkpoint is written");
                         one.is_written = true;
+                    }
+                    Action::WriteSavepoint(id) => {
+                        let one = seen.get_mut(&id.0).unwrap();
+                        prop_assert!(one.kind == Some(BarrierKind::Savepoint) && one.acked.len() == tasks as usize && !one.is_notified);
+                        one.is_notified = true;
+                        last_end_ms = Some(now_ms);
                     }
                     Action::Commit(id) => {
                         prop_assert_eq!(written, Some(id.0));
@@ -329,11 +437,13 @@ proptest! {
                         prop_assert!(!one.is_committing && !one.is_aborted);
                         one.is_aborted = true;
                         last_end_ms = Some(now_ms);
-                        if !why.why.contains("was complete before it") { in_row += 1; }
+                        prop_assert!(!one.is_notified);
+                        swap_failed |= one.kind == Some(BarrierKind::Swap);
+                        if !why.why.contains("was complete before it") && one.kind != Some(BarrierKind::Savepoint) { in_row += 1; }
                         if why.what.contains("given up") { prop_assert!(now_ms >= one.triggered_ms + 100); }
                     }
                     Action::Fail(_) => {
-                        prop_assert!(is_fatal || in_row > tolerable, "failed after {in_row} of {tolerable}");
+                        prop_assert!(is_fatal || swap_failed || in_row > tolerable, "failed after {in_row} of {tolerable}");
                         is_over = true;
                     }
                     Action::Finish => is_over = true,

@@ -6,7 +6,10 @@ use weir_model::describe::{StateDescriptor, StateKind};
 use weir_model::id::{CheckpointId, OperatorUid, PluginDigest};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{FileEntry, FileScope, JobIdentity, Manifest, ManifestKind, OperatorKind, OperatorSnapshot, OwnerEpoch, SubtaskSnapshot};
+use super::{
+    FileEntry, FileScope, JobIdentity, Manifest, ManifestKind, NextVersion, OperatorKind, OperatorSnapshot, OwnerEpoch, Probation, SubtaskSnapshot,
+    Thresholds,
+};
 
 mod check;
 
@@ -16,8 +19,10 @@ mod tests;
 /// What a manifest begins with.
 const MAGIC: [u8; 8] = *b"WEIRCHKP";
 
-/// The version of the on-disk types below.
-const FORMAT_VERSION: u32 = 1;
+/// The version that is written.
+const FORMAT_VERSION: u32 = 2;
+/// The version before, which is still read: the same without what [`ManifestV2`] adds.
+const FORMAT_VERSION_1: u32 = 1;
 
 /// Magic, version, checksum, length of the body.
 const HEADER_BYTES: usize = 8 + 4 + 8 + 8;
@@ -41,7 +46,7 @@ pub enum ManifestError {
     #[error("it doesn't begin with the mark of a manifest")]
     NotAManifest,
     /// Written by a weir that this one doesn't know.
-    #[error("its format version is {version}, and this weir reads version {FORMAT_VERSION}")]
+    #[error("its format version is {version}, and this weir reads versions up to {FORMAT_VERSION}")]
     Version {
         /// The version it claims.
         version: u32,
@@ -77,6 +82,41 @@ pub enum ManifestError {
     },
 }
 
+/// Version 2: what it adds stands behind what version 1 has.
+#[derive(Serialize, Deserialize)]
+struct ManifestV2 {
+    first: ManifestV1,
+    /// One for each operator, in the same order.
+    operators: Vec<OperatorV2>,
+    probation: Option<ProbationV2>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct OperatorV2 {
+    file_digest: Option<[u8; 32]>,
+    is_swapped: bool,
+    next: Option<NextV2>,
+    has_component: bool,
+    imports: Vec<String>,
+    key_codec: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NextV2 {
+    digest: [u8; 32],
+    function: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProbationV2 {
+    since: u64,
+    left: u32,
+    uids: Vec<String>,
+    traps_max: u64,
+    errors_ppm_max: u32,
+    call_ms_max: Option<u64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct ManifestV1 {
     checkpoint: u64,
@@ -97,6 +137,8 @@ enum KindV1 {
     Checkpoint,
     Drain,
     Stop,
+    /// Since version 2.
+    Savepoint,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -186,7 +228,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     let Some((checksum, rest)) = rest.split_first_chunk::<8>() else { return Err(truncated) };
     let Some((announced, body)) = rest.split_first_chunk::<8>() else { return Err(truncated) };
     let (version, checksum, announced) = (u32::from_le_bytes(*version), u64::from_le_bytes(*checksum), u64::from_le_bytes(*announced));
-    if version != FORMAT_VERSION {
+    if version != FORMAT_VERSION && version != FORMAT_VERSION_1 {
         return Err(ManifestError::Version { version });
     }
     if announced != body.len() as u64 {
@@ -198,17 +240,46 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     if xxh3_64(body) != checksum {
         return Err(ManifestError::Checksum);
     }
-    // Postcard never allocates more than the bytes that are left, whatever a length in them says.
-    let (stored, rest) = postcard::take_from_bytes::<ManifestV1>(body).map_err(|error| ManifestError::Content { why: error.to_string() })?;
-    if !rest.is_empty() {
-        return Err(ManifestError::Content { why: format!("{} bytes follow it", rest.len()) });
-    }
+    let stored = if version == FORMAT_VERSION_1 {
+        let first: ManifestV1 = whole(body)?;
+        let operators = first.operators.iter().map(|_| OperatorV2::default()).collect();
+        ManifestV2 { first, operators, probation: None }
+    } else {
+        whole(body)?
+    };
     let manifest = loaded(stored)?;
     check::consistent(&manifest)?;
     Ok(manifest)
 }
 
-fn stored(manifest: &Manifest) -> ManifestV1 {
+/// All of `body` as one value.
+fn whole<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ManifestError> {
+    // Postcard never allocates more than the bytes that are left, whatever a length in them says.
+    let (value, rest) = postcard::take_from_bytes(body).map_err(|error| ManifestError::Content { why: error.to_string() })?;
+    if rest.is_empty() { Ok(value) } else { Err(ManifestError::Content { why: format!("{} bytes follow it", rest.len()) }) }
+}
+
+fn stored(manifest: &Manifest) -> ManifestV2 {
+    let probation = manifest.probation.as_ref().map(|probation| ProbationV2 {
+        since: probation.since.0,
+        left: probation.left,
+        uids: probation.uids.iter().map(ToString::to_string).collect(),
+        traps_max: probation.thresholds.traps_max,
+        errors_ppm_max: probation.thresholds.errors_ppm_max,
+        call_ms_max: probation.thresholds.call_ms_max,
+    });
+    let operator = |operator: &OperatorSnapshot| OperatorV2 {
+        file_digest: operator.file_digest.map(|digest| digest.0),
+        is_swapped: operator.is_swapped,
+        next: operator.next.as_ref().map(|next| NextV2 { digest: next.digest.0, function: next.function.clone() }),
+        has_component: operator.has_component,
+        imports: operator.imports.clone(),
+        key_codec: operator.key_codec.as_ref().map(|codec| codec.name().to_owned()),
+    };
+    ManifestV2 { first: stored_first(manifest), operators: manifest.operators.iter().map(operator).collect(), probation }
+}
+
+fn stored_first(manifest: &Manifest) -> ManifestV1 {
     ManifestV1 {
         checkpoint: manifest.checkpoint.0,
         owner_epoch: manifest.owner_epoch.0,
@@ -216,6 +287,7 @@ fn stored(manifest: &Manifest) -> ManifestV1 {
             ManifestKind::Checkpoint => KindV1::Checkpoint,
             ManifestKind::Drain => KindV1::Drain,
             ManifestKind::Stop => KindV1::Stop,
+            ManifestKind::Savepoint => KindV1::Savepoint,
         },
         job_name: manifest.job.name.clone(),
         job_id: manifest.job.id.clone(),
@@ -282,7 +354,12 @@ fn stored_file(file: &FileEntry) -> FileV1 {
     }
 }
 
-fn loaded(stored: ManifestV1) -> Result<Manifest, ManifestError> {
+fn loaded(stored: ManifestV2) -> Result<Manifest, ManifestError> {
+    let ManifestV2 { first: stored, operators: added, probation } = stored;
+    if stored.operators.len() != added.len() {
+        let what = format!("it has {} operators in one place and {} in another", stored.operators.len(), added.len());
+        return Err(ManifestError::Contradiction { what });
+    }
     Ok(Manifest {
         checkpoint: CheckpointId(stored.checkpoint),
         owner_epoch: OwnerEpoch(stored.owner_epoch),
@@ -290,6 +367,7 @@ fn loaded(stored: ManifestV1) -> Result<Manifest, ManifestError> {
             KindV1::Checkpoint => ManifestKind::Checkpoint,
             KindV1::Drain => ManifestKind::Drain,
             KindV1::Stop => ManifestKind::Stop,
+            KindV1::Savepoint => ManifestKind::Savepoint,
         },
         job: JobIdentity { name: stored.job_name, id: stored.job_id },
         max_parallelism: stored.max_parallelism,
@@ -297,14 +375,28 @@ fn loaded(stored: ManifestV1) -> Result<Manifest, ManifestError> {
         triggered_ms: stored.triggered_ms,
         completed_ms: stored.completed_ms,
         retained: stored.retained.into_iter().map(CheckpointId).collect(),
-        operators: stored.operators.into_iter().map(loaded_operator).collect::<Result<_, _>>()?,
+        probation: probation.map(loaded_probation).transpose()?,
+        operators: stored.operators.into_iter().zip(added).map(loaded_operator).collect::<Result<_, _>>()?,
     })
 }
 
-fn loaded_operator(stored: OperatorV1) -> Result<OperatorSnapshot, ManifestError> {
-    let uid = OperatorUid::new(&stored.uid).map_err(|error| ManifestError::Contradiction { what: error.to_string() })?;
+fn loaded_probation(stored: ProbationV2) -> Result<Probation, ManifestError> {
+    let ProbationV2 { since, left, uids, traps_max, errors_ppm_max, call_ms_max } = stored;
+    Ok(Probation {
+        since: CheckpointId(since),
+        left,
+        uids: uids.iter().map(|uid| loaded_uid(uid)).collect::<Result<_, _>>()?,
+        thresholds: Thresholds { traps_max, errors_ppm_max, call_ms_max },
+    })
+}
+
+fn loaded_uid(uid: &str) -> Result<OperatorUid, ManifestError> {
+    OperatorUid::new(uid).map_err(|error| ManifestError::Contradiction { what: error.to_string() })
+}
+
+fn loaded_operator((stored, added): (OperatorV1, OperatorV2)) -> Result<OperatorSnapshot, ManifestError> {
     Ok(OperatorSnapshot {
-        uid,
+        uid: loaded_uid(&stored.uid)?,
         kind: match stored.kind {
             OperatorKindV1::Source => OperatorKind::Source,
             OperatorKindV1::Operator => OperatorKind::Operator,
@@ -312,7 +404,13 @@ fn loaded_operator(stored: OperatorV1) -> Result<OperatorSnapshot, ManifestError
         },
         function: stored.function,
         plugin_digest: stored.plugin_digest.map(PluginDigest),
+        file_digest: added.file_digest.map(PluginDigest),
+        is_swapped: added.is_swapped,
+        next: added.next.map(|next| NextVersion { digest: PluginDigest(next.digest), function: next.function }),
+        has_component: added.has_component,
         contract: stored.contract,
+        imports: added.imports,
+        key_codec: added.key_codec.as_deref().map(Codec::from_name),
         parallelism: stored.parallelism,
         states: stored.states.into_iter().map(loaded_state).collect(),
         subtasks: stored.subtasks.into_iter().map(loaded_subtask).collect(),

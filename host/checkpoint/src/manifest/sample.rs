@@ -12,7 +12,13 @@ pub(crate) fn manifest(checkpoint: u64, epoch: u64, files: &[&str]) -> Manifest 
         kind,
         function: uid.to_owned(),
         plugin_digest: (kind == OperatorKind::Operator).then_some(PluginDigest([7; 32])),
+        file_digest: (kind == OperatorKind::Operator).then_some(PluginDigest([6; 32])),
+        is_swapped: kind == OperatorKind::Operator,
+        next: (kind == OperatorKind::Operator).then(|| NextVersion { digest: PluginDigest([8; 32]), function: "count-2".to_owned() }),
+        has_component: kind == OperatorKind::Operator,
         contract: "0.1.0".to_owned(),
+        imports: vec!["weir:output/output@0.1.0".to_owned()],
+        key_codec: (kind == OperatorKind::Operator).then_some(Codec::Utf8),
         parallelism: subtasks.len() as u32,
         states: Vec::new(),
         subtasks,
@@ -48,6 +54,7 @@ pub(crate) fn manifest(checkpoint: u64, epoch: u64, files: &[&str]) -> Manifest 
         triggered_ms: 1_000,
         completed_ms: 1_020,
         retained: Vec::new(),
+        probation: None,
         operators: vec![source, count, sink],
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::manifest::sample;
+use crate::compare::{GivenUp, JobOperator, compare};
+use crate::manifest::{OperatorKind, sample};
 
 fn found(checkpoint: u64, epoch: Option<u64>) -> Found {
     let manifest = epoch.map_or(Err(ManifestError::Checksum), |epoch| Ok(sample::manifest(checkpoint, epoch, &[])));
@@ -16,9 +17,11 @@ fn found(checkpoint: u64, epoch: Option<u64>) -> Found {
 fn the_newest_checkpoint_of_the_line_is_taken() {
     let check = |there: &[(u64, Option<u64>)], origin: Option<(u64, Option<u64>)>, requested: Option<u64>, expected: Result<Option<u64>, &str>| {
         let there: Vec<_> = there.iter().map(|(checkpoint, epoch)| found(*checkpoint, *epoch)).collect();
-        let origin = origin.map(|(epoch, from)| Origin { epoch: OwnerEpoch(epoch), from: from.map(CheckpointId) });
-        match (choose(&there, origin, requested.map(CheckpointId)), expected) {
-            (Ok(chosen), Ok(expected)) => assert_eq!(chosen.map(|manifest| manifest.checkpoint.0), expected),
+        let from = |from: Option<u64>| from.map_or(OriginFrom::Start, |from| OriginFrom::Checkpoint(CheckpointId(from)));
+        let origin = origin.map(|(epoch, checkpoint)| Origin { epoch: OwnerEpoch(epoch), from: from(checkpoint) });
+        match (choose(&there, origin.as_ref(), requested.map(CheckpointId)), expected) {
+            (Ok(Chosen::Checkpoint(chosen)), Ok(expected)) => assert_eq!(Some(chosen.checkpoint.0), expected),
+            (Ok(Chosen::Nothing), Ok(expected)) => assert_eq!(None, expected),
             (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}, expected {text}"),
             (result, expected) => panic!("{result:?}, expected {expected:?}"),
         }
@@ -42,9 +45,26 @@ fn the_newest_checkpoint_of_the_line_is_taken() {
     check(&[(3, Some(1))], None, Some(9), Err("the job has no such checkpoint"));
 }
 
-fn job(parallelism: u32) -> Vec<JobOperator> {
-    let node = |uid: &str, kind| JobOperator { uid: OperatorUid::new(uid).unwrap(), kind, parallelism: Parallelism::new(parallelism).unwrap() };
-    vec![node("lines", OperatorKind::Source), node("count", OperatorKind::Operator), node("out", OperatorKind::Sink)]
+#[test]
+fn what_an_attempt_went_on_from_holds_until_it_has_a_checkpoint_of_its_own() {
+    let there = [found(5, Some(1)), found(6, Some(1))];
+    let origin = |from: OriginFrom| Origin { epoch: OwnerEpoch(2), from };
+    let savepoint = OriginFrom::Savepoint("s3://bucket/savepoint-a".to_owned());
+    let returned = OriginFrom::Returned(CheckpointId(5));
+    for from in [savepoint, returned] {
+        assert_eq!(choose(&there, Some(&origin(from.clone())), None), Ok(Chosen::Again(from.clone())));
+        let later = [found(5, Some(1)), found(6, Some(1)), found(7, Some(2))];
+        let chosen = choose(&later, Some(&origin(from)), None).unwrap();
+        assert!(matches!(chosen, Chosen::Checkpoint(manifest) if manifest.checkpoint == CheckpointId(7)), "{chosen:?}");
+    }
+}
+
+fn plan(manifest: &Manifest, max_parallelism: MaxParallelism, parallelism: u32) -> RestorePlan {
+    let parallelism = Parallelism::new(parallelism).unwrap();
+    let node = |uid: &str, kind| JobOperator { uid: OperatorUid::new(uid).unwrap(), renamed_from: None, kind, parallelism, code: None };
+    let job = [node("lines", OperatorKind::Source), node("count", OperatorKind::Operator), node("out", OperatorKind::Sink)];
+    let compared = compare(manifest, "chk-5", max_parallelism, &job, GivenUp::default(), &|_, _, _| Ok(()));
+    super::plan(&compared, max_parallelism)
 }
 
 fn groups(count: u32) -> MaxParallelism {
@@ -52,31 +72,9 @@ fn groups(count: u32) -> MaxParallelism {
 }
 
 #[test]
-fn a_checkpoint_that_doesn_t_fit_the_job_is_refused() {
-    let check = |change: fn(&mut Manifest, &mut Vec<JobOperator>), dropped: &[&str], expected: Option<&str>| {
-        let (mut manifest, mut job) = (sample::manifest(5, 1, &["shared/count/a"]), job(2));
-        change(&mut manifest, &mut job);
-        let dropped: Vec<_> = dropped.iter().map(|uid| OperatorUid::new(uid).unwrap()).collect();
-        match (plan(&manifest, groups(128), &job, GivenUp { state_of: &dropped, output: false }), expected) {
-            (Ok(_), None) => {}
-            (Err(error), Some(text)) => assert!(error.to_string().contains(text), "{error}, expected {text}"),
-            (result, expected) => panic!("{result:?}, expected {expected:?}"),
-        }
-    };
-    check(|_, _| {}, &[], None);
-    check(|manifest, _| manifest.max_parallelism = 256, &[], Some("set `max-parallelism = 256`"));
-    check(|manifest, _| manifest.hash_function = "crc32".to_owned(), &[], Some("crc32"));
-    check(|_, job| job[1].kind = OperatorKind::Sink, &[], Some("was of kind operator"));
-    check(|_, job| drop(job.remove(1)), &[], Some("--drop-state count"));
-    check(|_, job| drop(job.remove(1)), &["count"], None);
-    check(|_, job| drop(job.remove(2)), &["out"], Some("not be committed yet"));
-    check(|_, job| job.push(JobOperator { uid: OperatorUid::new("new").unwrap(), ..job[1].clone() }), &[], None);
-}
-
-#[test]
 fn at_the_same_parallelism_each_subtask_takes_its_own_files_whole() {
     let manifest = sample::manifest(5, 1, &["shared/count/a", "shared/count/b"]);
-    let plan = plan(&manifest, groups(128), &job(2), GivenUp::default()).unwrap();
+    let plan = plan(&manifest, groups(128), 2);
     let count = plan.of(&OperatorUid::new("count").unwrap()).unwrap();
     let files =
         |subtask: &SubtaskRestore| subtask.files.iter().map(|one| (one.file.path.clone(), one.key_groups.clone(), one.is_own)).collect::<Vec<_>>();
@@ -98,7 +96,7 @@ proptest! {
         };
         manifest.operators[1].subtasks = old_parallelism.subtasks().map(subtask).collect();
         manifest.operators[1].parallelism = old;
-        let plan = plan(&manifest, max, &job(new), GivenUp::default()).unwrap();
+        let plan = plan(&manifest, max, new);
         let mut readers = BTreeMap::<String, Vec<u32>>::new();
         for (index, subtask) in Parallelism::new(new).unwrap().subtasks().zip(&plan.operators[1].subtasks) {
             prop_assert_eq!(&subtask.files, &subtask.in_flight);

@@ -76,3 +76,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pinned_checkpoint_stays_beside_the_newest() {
+    let mut retained = Retained::new(1);
+    let mut check = |id: u64, pinned: Option<u64>, doomed: &[u64], left: &[u64]| {
+        retained.pin(pinned.map(CheckpointId));
+        let found: Vec<_> = retained.completed(&sample::manifest(id, 1, &[])).checkpoints.iter().map(|id| id.0).collect();
+        assert_eq!(found, doomed, "at {id}");
+        assert_eq!(retained.newest_first().iter().map(|id| id.0).collect::<Vec<_>>(), left, "at {id}");
+    };
+    check(1, None, &[], &[1]);
+    check(2, Some(2), &[1], &[2]);
+    check(3, Some(2), &[], &[3, 2]);
+    check(4, Some(2), &[3], &[4, 2]);
+    check(5, None, &[2, 4], &[5]);
+}

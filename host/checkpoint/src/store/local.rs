@@ -109,3 +109,12 @@ pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// Removes a folder and all in it that are empty; `true`: it is gone.
+pub(super) fn remove_empty_folders(folder: &Path) -> bool {
+    let inside = fs::read_dir(folder).into_iter().flatten().flatten();
+    inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).for_each(|entry| {
+        remove_empty_folders(&entry.path());
+    });
+    fs::remove_dir(folder).is_ok() || !folder.exists()
+}

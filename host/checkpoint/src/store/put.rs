@@ -79,6 +79,21 @@ pub(super) async fn manifest(store: &Store, manifest: &Manifest) -> Result<Durab
     }
 }
 
+/// Writes the manifest of a savepoint if there is none. Nobody else writes into its folder: there is no owner to look for.
+pub(super) async fn savepoint(store: &Store, manifest: &Manifest) -> Result<()> {
+    let path = paths::SAVEPOINT_MANIFEST;
+    let failed = |why: String| {
+        Error::job(format!("the savepoint {} can't be completed", store.location), why, "see that the store is reachable, writable and not full")
+    };
+    let bytes = manifest.encode().map(Bytes::from).map_err(|error| failed(error.to_string()))?;
+    match create(store, path, &bytes, MANIFEST_BYTES_MAX, &MANIFEST_POINTS, None).await {
+        Created::Ours => Ok(()),
+        Created::Taken(_) => Err(failed("there is another savepoint in this folder".to_owned())),
+        Created::Failed(why) => Err(failed(why)),
+        Created::Unknown(why) => Err(failed(format!("whether {} was written isn't known: {why}", store.display(path)))),
+    }
+}
+
 /// Sees that nobody has deleted the job's folder under the running job: what older checkpoints have written, and this one needs, is gone then.
 async fn still_there(store: &Store, manifest: &Manifest) -> Result<DurableCheckpoint, PutError> {
     match store.size(&paths::owner(manifest.owner_epoch)).await {

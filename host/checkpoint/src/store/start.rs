@@ -5,18 +5,49 @@ use weir_model::fail_point::{FailPoint, pass};
 use super::{Bytes, CheckpointId, DurableCheckpoint, Error, Manifest, OwnerEpoch, RECORD_BYTES_MAX, Result, Store, paths, put};
 use crate::manifest::{MANIFEST_BYTES_MAX, ManifestError};
 use crate::paths::Place;
-use crate::resolve::{Found, Origin, choose};
+use crate::resolve::{Chosen, Found, Origin, OriginFrom, choose};
 use crate::retain::{Retained, garbage, given_up};
 
 /// What to go on from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
     /// The newest checkpoint, or the start if there is none.
     Newest,
     /// This one, whatever is newer.
     From(CheckpointId),
+    /// The same, with the versions that wrote it: those that were swapped in at its barrier are taken back.
+    Return(CheckpointId),
+    /// A savepoint, or a checkpoint of another job, by its location. The job's own checkpoints stay until it has a new one.
+    Savepoint(String),
     /// The start, whatever there is.
     Fresh,
+}
+
+/// What an attempt goes on from, as it was found.
+#[derive(Debug, Clone)]
+pub enum StartedFrom {
+    /// The start.
+    Start,
+    /// A checkpoint.
+    Checkpoint {
+        /// What it consists of.
+        durable: Box<DurableCheckpoint>,
+        /// Whether the versions that wrote it go on, and not those that were swapped in at its barrier.
+        returned: bool,
+    },
+    /// A savepoint, to be opened by whoever knows how.
+    Savepoint {
+        /// Where it is.
+        location: String,
+    },
+}
+
+impl StartedFrom {
+    /// The checkpoint, if it is one of the job's own.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&DurableCheckpoint> {
+        if let Self::Checkpoint { durable, .. } = self { Some(durable) } else { None }
+    }
 }
 
 /// The beginning of an attempt.
@@ -24,8 +55,8 @@ pub enum Begin {
 pub struct Start {
     /// The attempt's number.
     pub epoch: OwnerEpoch,
-    /// What it goes on from; `None`: from the start.
-    pub from: Option<DurableCheckpoint>,
+    /// What it goes on from.
+    pub from: StartedFrom,
     /// The number of its first checkpoint: above all that were ever seen.
     pub first: CheckpointId,
     /// The checkpoints that are kept.
@@ -55,19 +86,31 @@ impl Store {
         let listed = self.list().await?;
         let mut found = self.read_manifests(&listed).await?;
         let origin = self.origin_before(epoch).await?;
-        self.read_unlisted(&mut found, origin).await?;
-        let chosen = match begin {
-            Begin::Newest => choose(&found, origin, None)?.cloned(),
-            Begin::From(checkpoint) => choose(&found, origin, Some(checkpoint))?.cloned(),
-            Begin::Fresh => None,
-        };
+        self.read_unlisted(&mut found, origin.as_ref()).await?;
+        let from = origin_of(&found, origin.as_ref(), &begin)?;
         pass(FailPoint::ManifestRead)?;
-        let origin = Origin { epoch, from: chosen.as_ref().map(|manifest| manifest.checkpoint) };
-        self.record_origin(origin).await?;
-        let manifests: Vec<_> = found.iter().filter_map(|one| one.manifest.clone().ok()).collect();
-        let retained = retained(&manifests, chosen.as_ref(), num_retained);
-        let garbage = if begin == Begin::Fresh { given_up(&listed, epoch, &manifests) } else { garbage(&listed, epoch, &retained, &manifests) };
-        Ok(Start { epoch, first: first_free(&listed, &manifests), garbage, from: chosen.map(DurableCheckpoint::new), retained })
+        self.record_origin(epoch, &from).await?;
+        let manifests: Vec<_> = found.into_iter().filter_map(|one| one.manifest.ok()).collect();
+        let chosen = from.checkpoint().and_then(|id| manifests.iter().find(|manifest| manifest.checkpoint == id)).cloned();
+        let retained = match &from {
+            // They go once there is a checkpoint that needs none of them.
+            OriginFrom::Savepoint(_) => all_retained(&manifests, num_retained),
+            _ => retained(&manifests, chosen.as_ref(), num_retained),
+        };
+        let garbage = match begin {
+            Begin::Fresh => given_up(&listed, epoch, &manifests),
+            _ if chosen.is_none() => Vec::new(),
+            _ => garbage(&listed, epoch, &retained, &manifests),
+        };
+        let first = first_free(&listed, &manifests);
+        let from = match (chosen, from) {
+            (Some(manifest), from) => {
+                StartedFrom::Checkpoint { durable: Box::new(DurableCheckpoint::new(manifest)), returned: matches!(from, OriginFrom::Returned(_)) }
+            }
+            (None, OriginFrom::Savepoint(location)) => StartedFrom::Savepoint { location },
+            (None, _) => StartedFrom::Start,
+        };
+        Ok(Start { epoch, first, garbage, from, retained })
     }
 
     /// Deletes what aborted checkpoints and dead attempts have left, and after [`Begin::Fresh`] the older checkpoints too; gives how many files that was. To be
@@ -107,9 +150,9 @@ impl Store {
     }
 
     /// Reads what must be there by what else is known, whatever the listing says: the last attempt's origin, and what each manifest calls retained.
-    async fn read_unlisted(&self, found: &mut Vec<Found>, origin: Option<Origin>) -> Result<()> {
+    async fn read_unlisted(&self, found: &mut Vec<Found>, origin: Option<&Origin>) -> Result<()> {
         let named = found.iter().filter_map(|one| one.manifest.as_ref().ok()).flat_map(|manifest| manifest.retained.iter().copied());
-        let mut wanted: Vec<_> = named.chain(origin.and_then(|origin| origin.from)).collect();
+        let mut wanted: Vec<_> = named.chain(origin.and_then(|origin| origin.from.checkpoint())).collect();
         while let Some(checkpoint) = wanted.pop() {
             if found.iter().all(|one| one.checkpoint != checkpoint)
                 && let Some(one) = read_manifest(self, checkpoint).await?
@@ -171,23 +214,54 @@ impl Store {
         if self.is_superseded(epoch).await? {
             return Ok(false);
         }
-        put::record(self, &paths::origin(epoch), Bytes::from_static(FROM_START.as_bytes())).await?;
+        put::record(self, &paths::origin(epoch), Bytes::from(origin_text(&OriginFrom::Start))).await?;
         // Who claims from now on finds the record. Who has claimed in between may have looked before it was there.
         Ok(!self.is_superseded(epoch).await?)
     }
 
-    async fn record_origin(&self, origin: Origin) -> Result<()> {
-        let record = origin.from.map_or_else(|| FROM_START.to_owned(), paths::checkpoint);
-        put::create_record(self, &paths::origin(origin.epoch), Bytes::from(record)).await.map(drop)
+    async fn record_origin(&self, epoch: OwnerEpoch, from: &OriginFrom) -> Result<()> {
+        put::create_record(self, &paths::origin(epoch), Bytes::from(origin_text(from))).await.map(drop)
     }
 }
 
-/// The record of an attempt that went on from no checkpoint.
+/// What an attempt goes on from that begins like this.
+fn origin_of(found: &[Found], origin: Option<&Origin>, begin: &Begin) -> Result<OriginFrom> {
+    let chosen = match begin {
+        Begin::Newest => choose(found, origin, None)?,
+        Begin::From(checkpoint) | Begin::Return(checkpoint) => choose(found, origin, Some(*checkpoint))?,
+        Begin::Savepoint(location) => Chosen::Again(OriginFrom::Savepoint(location.clone())),
+        Begin::Fresh => Chosen::Nothing,
+    };
+    Ok(match (chosen, begin) {
+        (Chosen::Nothing, _) => OriginFrom::Start,
+        (Chosen::Checkpoint(manifest), Begin::Return(_)) => OriginFrom::Returned(manifest.checkpoint),
+        (Chosen::Checkpoint(manifest), _) => OriginFrom::Checkpoint(manifest.checkpoint),
+        (Chosen::Again(from), _) => from,
+    })
+}
+
+/// The records of what an attempt went on from.
 const FROM_START: &str = "start";
+const FROM_SAVEPOINT: &str = "savepoint ";
+const RETURNED: &str = " returned";
+
+fn origin_text(from: &OriginFrom) -> String {
+    match from {
+        OriginFrom::Start => FROM_START.to_owned(),
+        OriginFrom::Checkpoint(checkpoint) => paths::checkpoint(*checkpoint),
+        OriginFrom::Returned(checkpoint) => paths::checkpoint(*checkpoint) + RETURNED,
+        OriginFrom::Savepoint(location) => format!("{FROM_SAVEPOINT}{location}"),
+    }
+}
 
 fn read_origin(epoch: OwnerEpoch, record: &[u8]) -> Option<Origin> {
     let text = str::from_utf8(record).ok()?;
-    let from = if text == FROM_START { None } else { Some(paths::named_checkpoint(text)?) };
+    let from = match (text.strip_prefix(FROM_SAVEPOINT), text.strip_suffix(RETURNED)) {
+        (Some(location), _) => OriginFrom::Savepoint(location.to_owned()),
+        (_, Some(checkpoint)) => OriginFrom::Returned(paths::named_checkpoint(checkpoint)?),
+        _ if text == FROM_START => OriginFrom::Start,
+        _ => OriginFrom::Checkpoint(paths::named_checkpoint(text)?),
+    };
     Some(Origin { epoch, from })
 }
 
@@ -212,11 +286,20 @@ fn retained(manifests: &[Manifest], chosen: Option<&Manifest>, count: u32) -> Re
     retained
 }
 
+/// All that there are.
+fn all_retained(manifests: &[Manifest], count: u32) -> Retained {
+    let mut retained = Retained::new(count);
+    let mut all: Vec<_> = manifests.iter().collect();
+    all.sort_by_key(|manifest| manifest.checkpoint);
+    all.into_iter().for_each(|manifest| retained.found(manifest));
+    retained
+}
+
 /// Above every number that was used for anything.
 fn first_free(listed: &[String], manifests: &[Manifest]) -> CheckpointId {
     let used = listed.iter().filter_map(|path| match paths::place(path) {
         Place::Manifest(id) | Place::Checkpoint(id) | Place::StateFile(_, id) => Some(id),
-        Place::Owner(_) | Place::Other => None,
+        Place::Owner(_) | Place::Component(_) | Place::Other => None,
     });
     used.chain(manifests.iter().map(|manifest| manifest.checkpoint)).max().map_or(CheckpointId::FIRST, CheckpointId::next)
 }

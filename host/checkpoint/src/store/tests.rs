@@ -34,7 +34,7 @@ async fn attempt(store: &Store, claimant: &str, begin: Begin, num_retained: u32)
 /// What every store must do.
 async fn serves_a_job(store: &Store) {
     let mut start = attempt(store, "a", Begin::Newest, 1).await.unwrap();
-    assert_eq!((start.epoch, start.first, start.from.is_none()), (OwnerEpoch(1), CheckpointId(1), true));
+    assert_eq!((start.epoch, start.first, start.from.checkpoint().is_none()), (OwnerEpoch(1), CheckpointId(1), true));
     assert_eq!(store.collect(&mut start).await, Ok(0));
     let one = complete(store, start.epoch, start.first).await.unwrap();
     assert_eq!(one.permit().checkpoint(), Some(CheckpointId(1)));
@@ -49,14 +49,14 @@ async fn serves_a_job(store: &Store) {
     store.put_file(&file(1, 2), Bytes::from_static(b"left over")).await.unwrap();
     let mut second = attempt(store, "b", Begin::Newest, 1).await.unwrap();
     assert_eq!((second.epoch, second.first), (OwnerEpoch(2), CheckpointId(3)));
-    assert_eq!(second.from.as_ref().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
+    assert_eq!(second.from.checkpoint().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
     assert_eq!(store.collect(&mut second).await, Ok(1));
     assert_eq!(store.get(&file(1, 2), 1000).await, Ok(None));
     assert_eq!(store.get_ranges(&file(1, 1), &[0..3, 50..100]).await.unwrap(), [vec![7; 3], vec![7; 50]]);
     // The older owner is fenced; what it has completed isn't gone on from.
     assert!(matches!(complete(store, OwnerEpoch(1), CheckpointId(2)).await, Err(PutError::Fenced(_))));
     let mut third = attempt(store, "c", Begin::Newest, 1).await.unwrap();
-    assert_eq!(third.from.as_ref().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
+    assert_eq!(third.from.checkpoint().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
     let four = complete(store, third.epoch, third.first).await.unwrap();
     let doomed = third.retained.completed(four.manifest());
     assert_eq!(doomed.files, [file(1, 1)]);
@@ -165,13 +165,13 @@ async fn the_newest_manifest_is_refused_when_it_is_damaged_and_another_can_be_na
         assert!(error.contains(part), "{error} has no {part}");
     }
     let third = attempt(&store, "c", Begin::From(CheckpointId(41)), 2).await.unwrap();
-    assert_eq!((third.from.map(|from| from.checkpoint()), third.first), (Some(CheckpointId(41)), CheckpointId(43)));
+    assert_eq!((third.from.checkpoint().map(DurableCheckpoint::checkpoint), third.first), (Some(CheckpointId(41)), CheckpointId(43)));
     // A manifest under another's name is no better.
     std::fs::copy(folder.path().join("job/chk-41/_metadata"), folder.path().join("job/chk-42/_metadata")).unwrap();
     let error = store.read_checkpoint(CheckpointId(42)).await.unwrap_err().to_string();
     assert!(error.contains("it is the manifest of checkpoint 41"), "{error}");
     let fresh = attempt(&store, "d", Begin::Fresh, 2).await.unwrap();
-    assert!(fresh.from.is_none());
+    assert!(fresh.from.checkpoint().is_none());
 }
 
 #[tokio::test]
@@ -210,10 +210,10 @@ async fn only_the_newest_owner_records_that_the_job_has_ended() {
     assert_eq!((store.record_ended(first.epoch).await, store.is_superseded(first.epoch).await), (Ok(false), Ok(true)));
     // The newer one's checkpoint is still what the job goes on from.
     let third = attempt(&store, "c", Begin::Newest, 1).await.unwrap();
-    assert_eq!(third.from.map(|from| from.checkpoint()), Some(CheckpointId(1)));
+    assert_eq!(third.from.checkpoint().map(DurableCheckpoint::checkpoint), Some(CheckpointId(1)));
     assert_eq!(store.record_ended(second.epoch).await, Ok(false));
     assert_eq!((store.record_ended(third.epoch).await, store.is_superseded(third.epoch).await), (Ok(true), Ok(false)));
-    assert!(attempt(&store, "d", Begin::Newest, 1).await.unwrap().from.is_none());
+    assert!(attempt(&store, "d", Begin::Newest, 1).await.unwrap().from.checkpoint().is_none());
 }
 
 /// Mostly well.
@@ -263,11 +263,11 @@ async fn of_an_old_owner_and_a_new_one_the_new_one_knows_every_checkpoint_that_w
         };
         tokio::time::sleep(Duration::from_millis(seed % 40)).await;
         let second = attempt(&store, "b", Begin::Newest, 1).await.unwrap();
-        let from = second.from.map_or(0, |from| from.checkpoint().0);
+        let from = second.from.checkpoint().map_or(0, |from| from.checkpoint().0);
         let permitted = old.await.unwrap();
         assert!(permitted <= from, "seed {seed}: {permitted} was committed, and the new owner goes on from {from}");
         let third = attempt(&store, "c", Begin::Newest, 1).await.unwrap();
-        assert_eq!(third.from.map_or(0, |from| from.checkpoint().0), from, "seed {seed}: the line that the second began");
+        assert_eq!(third.from.checkpoint().map_or(0, |from| from.checkpoint().0), from, "seed {seed}: the line that the second began");
     }
 }
 
@@ -287,7 +287,7 @@ async fn a_partial_listing_costs_no_live_file() {
         let faulty = Store::over(Arc::new(Faulty::new(inner, Rates { partial_lists: 1000, ..Rates::default() }, seed)), "job").unwrap();
         let mut second = attempt(&faulty, "b", Begin::Newest, 3).await.unwrap();
         faulty.collect(&mut second).await.unwrap();
-        let Some(from) = second.from else { continue };
+        let Some(from) = second.from.checkpoint() else { continue };
         for id in from.manifest().retained.iter().copied().chain([from.checkpoint()]).filter(|id| id.0 >= 3) {
             assert!(sound.get(&file(1, id.0), 100).await.unwrap().is_some(), "seed {seed}: the file of {id}");
             assert!(sound.read_checkpoint(id).await.is_ok(), "seed {seed}: {id}");
@@ -305,4 +305,39 @@ async fn a_store_that_never_answers_is_given_up_in_time() {
     let error = store.put_manifest(&sample::manifest(1, 1, &[])).await.unwrap_err();
     assert!(matches!(error, PutError::Unknown(_)), "{error:?}");
     assert!(Retained::new(1).newest_first().is_empty());
+}
+
+#[tokio::test]
+async fn a_savepoint_is_what_later_attempts_go_on_from_until_there_is_a_checkpoint_of_their_own() {
+    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
+    let first = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
+    store.put_manifest(&sample::manifest(3, first.epoch.0, &[])).await.unwrap();
+    let check = |start: &Start, expected: &str, first: u64| {
+        let StartedFrom::Savepoint { location } = &start.from else { panic!("{:?}", start.from) };
+        assert_eq!((location.as_str(), start.first), (expected, CheckpointId(first)));
+        assert_eq!(start.retained.newest_first(), [CheckpointId(3)], "what was there stays until there is something new");
+    };
+    let begin = Begin::Savepoint("/data/savepoint-x".to_owned());
+    check(&attempt(&store, "b", begin, 1).await.unwrap(), "/data/savepoint-x", 4);
+    let mut again = attempt(&store, "c", Begin::Newest, 1).await.unwrap();
+    check(&again, "/data/savepoint-x", 4);
+    let own = sample::manifest(4, again.epoch.0, &[]);
+    let durable = store.put_manifest(&own).await.unwrap();
+    assert_eq!(again.retained.completed(durable.manifest()).checkpoints, [CheckpointId(3)]);
+    let last = attempt(&store, "d", Begin::Newest, 1).await.unwrap();
+    assert_eq!(last.from.checkpoint().map(DurableCheckpoint::checkpoint), Some(CheckpointId(4)));
+}
+
+#[tokio::test]
+async fn a_version_that_was_taken_back_stays_so_after_a_crash() {
+    let store = Store::over(Arc::new(InMemory::new()), "job").unwrap();
+    let first = attempt(&store, "a", Begin::Newest, 1).await.unwrap();
+    for id in [3, 4] {
+        store.put_manifest(&sample::manifest(id, first.epoch.0, &[])).await.unwrap();
+    }
+    for (begin, returned) in [(Begin::Newest, false), (Begin::Return(CheckpointId(3)), true), (Begin::Newest, true)] {
+        let start = attempt(&store, "b", begin, 1).await.unwrap();
+        let StartedFrom::Checkpoint { durable, returned: found } = &start.from else { panic!("{:?}", start.from) };
+        assert_eq!((durable.checkpoint(), *found), (CheckpointId(if returned { 3 } else { 4 }), returned));
+    }
 }

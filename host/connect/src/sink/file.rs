@@ -2,6 +2,7 @@
 
 mod committer;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +14,8 @@ use weir_model::{Error, Result};
 use super::SinkStart;
 use super::destination::Destination;
 use super::folder::{self, AtWork, Folder};
-use super::on_disk::Counters;
+use super::on_disk::{Counters, Record, handles_by_name};
+use super::part::PartName;
 use super::parts::Taken;
 use super::settings::PartSettings;
 
@@ -41,7 +43,9 @@ impl FileSinkConfig {
     /// Takes the folder for the writers of this job.
     pub(super) fn take(&self, uid: &OperatorUid, start: SinkStart<'_>) -> Result<Taken> {
         let counters = Counters::read(uid, start.states())?;
-        let destination = Destination::Folder(self.take_folder(start, &counters)?);
+        let held_back =
+            handles_by_name(uid, start.held_back(), |record| if let Record::File(handle) = record { Some((handle.name, ())) } else { None })?;
+        let destination = Destination::Folder(self.take_folder(start, &counters, &held_back.into_keys().collect())?);
         Ok(Taken { settings: Arc::clone(&self.settings), destination, counter_next: counters.above() })
     }
 
@@ -50,12 +54,12 @@ impl FileSinkConfig {
     }
 
     /// Makes and locks the folder, and looks whether it may be written to.
-    fn take_folder(&self, start: SinkStart<'_>, counters: &Counters) -> Result<Folder> {
+    fn take_folder(&self, start: SinkStart<'_>, counters: &Counters, held_back: &BTreeSet<PartName>) -> Result<Folder> {
         folder::make(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
         let locked = Folder::lock(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
         let taken = locked.map_err(|AtWork| at_work(&self.settings, &self.folder))?;
         let names = folder::names(&self.folder).map_err(|error| self.unusable(&self.folder, &error))?;
-        let in_the_way = self.settings.in_the_way(&self.folder.display().to_string(), &names, start, counters)?;
+        let in_the_way = self.settings.in_the_way(&self.folder.display().to_string(), &names, start, counters, held_back)?;
         for path in in_the_way.into_iter().map(|name| self.folder.join(name)) {
             fs::remove_file(&path).map_err(|error| self.unusable(&path, &error))?;
         }

@@ -1,6 +1,6 @@
 //! An object store as a sink: each part appears when the checkpoint that names it is complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,7 +40,7 @@ impl ObjectSinkConfig {
     pub(super) async fn take(&self, uid: &OperatorUid, start: SinkStart<'_>) -> Result<Taken> {
         let counters = Counters::read(uid, start.states())?;
         let names = self.bucket.names(uid).await?;
-        for name in self.settings.in_the_way(self.bucket.url(), &names, start, &counters)? {
+        for name in self.settings.in_the_way(self.bucket.url(), &names, start, &counters, &BTreeSet::new())? {
             self.bucket.remove(uid, name).await?;
         }
         let destination = Destination::Bucket(Arc::clone(&self.bucket));

@@ -1,5 +1,6 @@
 //! What the job file says about a sink of part files, wherever they lie.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use weir_model::section::Section;
@@ -63,15 +64,22 @@ impl PartSettings {
         Ok((Self { place, format, header: flag(header), overwrite, end_marker, roll_bytes, roll_interval }, path))
     }
 
-    /// Which of the `names` at `location` go before writers are opened there.
+    /// Which of the `names` at `location` go before writers are opened there. `held_back` are parts that a later checkpoint is to finish.
     ///
     /// # Errors
     /// A usage error when one of them is somebody's output and may not be overwritten.
-    pub(super) fn in_the_way<'a>(&self, location: &str, names: &'a [String], start: SinkStart<'_>, counters: &Counters) -> Result<Vec<&'a String>> {
+    pub(super) fn in_the_way<'a>(
+        &self,
+        location: &str,
+        names: &'a [String],
+        start: SinkStart<'_>,
+        counters: &Counters,
+        held_back: &BTreeSet<PartName>,
+    ) -> Result<Vec<&'a String>> {
         if start.has_committed() {
             let newer = self.newer_parts(location, names, counters)?;
             // What was to be committed is: whatever is unfinished now was left by a run that has been taken over since leftovers were removed.
-            let leftovers = names.iter().filter(|name| PartName::parse_unfinished(name).is_some());
+            let leftovers = names.iter().filter(|name| PartName::parse_unfinished(name).is_some_and(|part| !held_back.contains(&part)));
             return Ok(newer.into_iter().chain(leftovers).collect());
         }
         self.check_unoccupied(location, names)?;

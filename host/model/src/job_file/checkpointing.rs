@@ -32,7 +32,7 @@ const FLINK_RETENTIONS: &[(&str, Retention)] = &[("no-externalized-checkpoints",
 /// A value and its line.
 type At<T> = (T, usize);
 
-/// Reads `[checkpointing]`; `None`: it has no interval, so that there are no checkpoints.
+/// Reads `[checkpointing]`; `None`: it has neither an interval nor a place for savepoints, so that no snapshot is ever taken.
 ///
 /// # Errors
 /// A usage error for a value that is wrong by itself or beside another one, also when there is no interval.
@@ -54,7 +54,9 @@ pub(super) fn read(root: &mut Table, file: &Arc<str>, base: &Path, aliases: &Ali
     section.finish()?;
     let unaligned = check_unaligned(&place, unaligned, mode, max_concurrent)?;
     let aligned_timeout = check_aligned_timeout(&place, aligned_timeout, unaligned)?;
-    let Some(interval) = interval else { return Ok(None) };
+    if interval.is_none() && savepoint_dir.is_none() {
+        return Ok(None);
+    }
     Ok(Some(CheckpointSettings {
         interval,
         mode: mode.map_or(CheckpointMode::ExactlyOnce, |(mode, _)| mode),

@@ -14,6 +14,7 @@ use super::tables::{ParallelismAt, named, take_parallelism};
 /// A node whose inputs are still names.
 pub(super) struct Draft {
     pub(super) uid: OperatorUid,
+    pub(super) renamed_from: Option<OperatorUid>,
     pub(super) parallelism: Option<ParallelismAt>,
     /// `UID` or `UID.port`, each with its line.
     pub(super) inputs: Vec<(String, usize)>,
@@ -44,11 +45,33 @@ pub(super) fn read(root: &mut Table, file: &Arc<str>, plugins: &BTreeMap<String,
             _ => sink(uid, section)?,
         });
     }
+    check_renamed(&drafts)?;
     Ok(drafts)
+}
+
+/// What a snapshot has under a UID can become one node's, and only if no node has that UID now.
+fn check_renamed(drafts: &[Draft]) -> Result<()> {
+    for (at, draft) in drafts.iter().enumerate() {
+        let Some(old) = &draft.renamed_from else { continue };
+        let others = drafts.iter().enumerate().filter(|(other, _)| *other != at);
+        let taken = others.map(|(_, other)| other).find(|other| other.uid == *old || other.renamed_from.as_ref() == Some(old));
+        if let Some(taken) = taken.or((draft.uid == *old).then_some(draft)) {
+            let why = format!("`{old}` is what [{}] on line {} has or had as its UID", taken.section.name(), taken.section.line());
+            return Err(draft.section.error(format!("renamed-from: {why}"), "name the UID that this node alone had before, and no node has now"));
+        }
+    }
+    Ok(())
 }
 
 fn uid(name: &str, section: &Section) -> Result<OperatorUid> {
     OperatorUid::new(name).map_err(|error| section.error(format!("{}: {}", error.what, error.why), error.remedy))
+}
+
+/// Takes the UID that a node had before.
+fn take_renamed_from(section: &mut Section) -> Result<Option<OperatorUid>> {
+    let Some((text, line)) = section.take_string("renamed-from")? else { return Ok(None) };
+    let uid = OperatorUid::new(&text).map_err(|error| section.key_error(line, "renamed-from", error.why, error.remedy))?;
+    Ok(Some(uid))
 }
 
 fn source(uid: OperatorUid, mut section: Section) -> Result<Draft> {
@@ -58,17 +81,19 @@ fn source(uid: OperatorUid, mut section: Section) -> Result<Draft> {
     }
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let connector = connector(&mut section, "\"file\"")?;
+    let renamed_from = take_renamed_from(&mut section)?;
     let place = section.without_keys();
     let kind = NodeKind::Source { connector, section };
-    Ok(Draft { uid, parallelism, inputs: Vec::new(), inputs_key: "input", kind, section: place })
+    Ok(Draft { uid, renamed_from, parallelism, inputs: Vec::new(), inputs_key: "input", kind, section: place })
 }
 
 fn sink(uid: OperatorUid, mut section: Section) -> Result<Draft> {
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let connector = connector(&mut section, "\"print\"")?;
+    let renamed_from = take_renamed_from(&mut section)?;
     let (inputs, inputs_key) = take_inputs(&mut section)?.ok_or_else(|| section.missing("input", "\"count\""))?;
     let place = section.without_keys();
-    Ok(Draft { uid, parallelism, inputs, inputs_key, kind: NodeKind::Sink { connector, section }, section: place })
+    Ok(Draft { uid, renamed_from, parallelism, inputs, inputs_key, kind: NodeKind::Sink { connector, section }, section: place })
 }
 
 fn connector(section: &mut Section, example: &str) -> Result<String> {
@@ -80,7 +105,8 @@ fn connector(section: &mut Section, example: &str) -> Result<String> {
 }
 
 fn operator(uid: OperatorUid, mut section: Section, plugins: &BTreeMap<String, PluginSpec>) -> Result<Draft> {
-    section.know(&["plugin", "function", "input", "inputs", "parallelism", "config", "on-error"]);
+    section.know(&["plugin", "function", "input", "inputs", "parallelism", "config", "on-error", "renamed-from"]);
+    let renamed_from = take_renamed_from(&mut section)?;
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let on_error = [("fail", OnError::Fail), ("skip", OnError::Skip), ("dead-letter", OnError::DeadLetter)];
     let on_error = section.take_choice("on-error", &on_error)?.unwrap_or(OnError::Fail);
@@ -105,7 +131,7 @@ fn operator(uid: OperatorUid, mut section: Section, plugins: &BTreeMap<String, P
         return Err(place.key_error(function_line, "function", "it is empty", remedy));
     }
     let kind = NodeKind::Operator(OperatorSpec { plugin, function, config, on_error });
-    Ok(Draft { uid, parallelism, inputs, inputs_key, kind, section: place })
+    Ok(Draft { uid, renamed_from, parallelism, inputs, inputs_key, kind, section: place })
 }
 
 type Inputs = (Vec<(String, usize)>, &'static str);

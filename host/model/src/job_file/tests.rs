@@ -248,7 +248,7 @@ fn the_connector_gets_its_keys_with_their_lines_and_no_others() {
     let mut graph = parse_with(WORD_COUNT, &[]).unwrap();
     let NodeKind::Source { section, .. } = &mut graph.nodes[0].kind else { panic!("the first node is not the source") };
     assert_eq!((section.name(), section.line()), ("sources.lines", 7));
-    let expected = "job.toml:9: [sources.lines] path: there is no key `path` in [sources.lines] (use one of: `parallelism`, `connector`, `rate`)";
+    let expected = "job.toml:9: [sources.lines] path: there is no key `path` in [sources.lines] (use one of: `parallelism`, `connector`, `renamed-from`, `rate`)";
     section.know(&["rate"]);
     assert_eq!(section.clone().finish().unwrap_err().to_string(), expected);
 }

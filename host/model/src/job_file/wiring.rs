@@ -36,7 +36,7 @@ pub(super) fn connect(drafts: Vec<Draft>, file: &str) -> Result<Vec<Node>> {
     let nodes = order.iter().filter_map(|index| unplaced.remove(index)).map(|(draft, edges)| {
         let inputs = edges.into_iter().filter_map(|edge| places.get(&edge.from).map(|from| Input { from: *from, port: edge.port }));
         let parallelism = draft.parallelism.map(|(parallelism, _)| parallelism);
-        Node { line: draft.section.line(), uid: draft.uid, parallelism, inputs: inputs.collect(), kind: draft.kind }
+        Node { line: draft.section.line(), uid: draft.uid, renamed_from: draft.renamed_from, parallelism, inputs: inputs.collect(), kind: draft.kind }
     });
     Ok(nodes.collect())
 }

@@ -17,6 +17,9 @@ pub(super) fn consistent(manifest: &Manifest) -> Result<(), ManifestError> {
     if let Some(retained) = manifest.retained.iter().find(|retained| **retained >= manifest.checkpoint) {
         return refuse(format!("checkpoint {retained} is said to be older than {}", manifest.checkpoint));
     }
+    if let Some(probation) = manifest.probation.as_ref().filter(|probation| probation.since > manifest.checkpoint || probation.left == 0) {
+        return refuse(format!("a trial since checkpoint {} has {} left", probation.since, probation.left));
+    }
     let mut uids = BTreeSet::new();
     for operator in &manifest.operators {
         if !uids.insert(&operator.uid) {
@@ -36,8 +39,9 @@ fn consistent_operator(operator: &OperatorSnapshot, max_parallelism: u32) -> Res
         for file in subtask.files.iter().chain(&subtask.in_flight) {
             consistent_file(file, max_parallelism).or_else(|what| refuse(format!("{uid}: file {}: {what}", file.path)))?;
         }
-        if subtask.files.iter().skip(1).any(|file| file.scope == FileScope::Full) {
-            return refuse(format!("{uid} has a full file that isn't a subtask's first"));
+        // A large full snapshot is several files.
+        if !subtask.files.is_sorted_by_key(|file| file.scope == FileScope::Changes) {
+            return refuse(format!("{uid} has a full file behind one with changes"));
         }
     }
     Ok(())

@@ -239,6 +239,26 @@ fn a_folder_that_is_being_written_is_left_alone() {
 }
 
 #[test]
+fn output_that_is_held_back_stays_for_a_later_checkpoint() {
+    let check = |holds_back: bool, expected: &[&str]| {
+        let folder = TempFolder::new();
+        let mut writers = open(&folder, "", 1, WITH_CHECKPOINTS).unwrap();
+        writers[0].write(&batch(&[("a", "1")])).unwrap();
+        let PreparedState { state, handles } = prepare(&mut writers, 1).remove(0);
+        writers[0].write(&batch(&[("b", "2")])).unwrap();
+        writers[0].flush().unwrap();
+        drop(writers);
+        let (states, handles) = (vec![state], if holds_back { handles } else { Vec::new() });
+        let writers = open(&folder, "", 1, SinkStart::HeldBack { states: &states, handles: &handles }).unwrap();
+        assert_eq!(files(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>(), expected);
+        drop(writers);
+        config(&folder, "").committer(&uid()).commit(&permit(), &handles).unwrap();
+    };
+    check(true, &["part-0-0.txt.inprogress"]);
+    check(false, &[]);
+}
+
+#[test]
 fn a_job_that_wrote_nothing_leaves_nothing_and_one_that_failed_leaves_what_it_wrote() {
     let folder = TempFolder::new();
     let mut writers = open(&folder, "", 3, FRESH).unwrap();

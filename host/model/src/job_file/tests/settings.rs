@@ -19,7 +19,7 @@ fn defaults_are_flinks_but_for_the_folder_and_increments() {
     assert_eq!((graph.checkpointing, graph.state, graph.restart), (None, StateSettings::default(), RestartStrategy::None));
     let graph = parse_with(WORD_COUNT, &["-D execution.checkpointing.interval=3s"]).unwrap();
     let expected = CheckpointSettings {
-        interval: Duration::from_secs(3),
+        interval: Some(Duration::from_secs(3)),
         mode: CheckpointMode::ExactlyOnce,
         min_pause: Duration::ZERO,
         timeout: Duration::from_mins(10),
@@ -52,7 +52,7 @@ unaligned = true
 aligned-checkpoint-timeout = "100ms"
 dir = "../state/${N}"
 savepoint-dir = "s3://bucket/savepoints""#;
-    let expected = "CheckpointSettings { interval: 10s, mode: ExactlyOnce, min_pause: 5s, timeout: 60s, max_concurrent: 1, tolerable_failures: 2, \
+    let expected = "CheckpointSettings { interval: Some(10s), mode: ExactlyOnce, min_pause: 5s, timeout: 60s, max_concurrent: 1, tolerable_failures: 2, \
         retention: RetainOnCancellation, num_retained: 3, unaligned: true, aligned_timeout: 100ms, dir: \"jobs/../state/3\", \
         savepoint_dir: Some(\"s3://bucket/savepoints\") }";
     check(checkpointing, &[], &[expected]);
@@ -110,8 +110,8 @@ fn each_of_flinks_keys_reaches_its_setting() {
         check(&format!("[flink]\n{interval}{beside}'{key}' = '{value}'"), &[], &[expected]);
     };
     for (key, value, expected) in [
-        ("execution.checkpointing.interval", "10 s", "interval: 10s"),
-        ("execution.checkpointing.interval", "60000", "interval: 60s"),
+        ("execution.checkpointing.interval", "10 s", "interval: Some(10s)"),
+        ("execution.checkpointing.interval", "60000", "interval: Some(60s)"),
         ("execution.checkpointing.mode", "AT_LEAST_ONCE", "mode: AtLeastOnce"),
         ("execution.checkpointing.mode", "EXACTLY_ONCE", "mode: ExactlyOnce"),
         ("execution.checkpointing.min-pause", "500", "min_pause: 500ms"),
@@ -169,17 +169,17 @@ fn each_of_flinks_keys_reaches_its_setting() {
 fn the_command_line_wins_over_own_keys_and_these_over_flinks() {
     let flink = "[flink]\nexecution.checkpointing.interval = '1s'\nparallelism.default = 3\npipeline.name = 'other'";
     let both = format!("{flink}\n[checkpointing]\ninterval = '2s'");
-    check(flink, &[], &["word-count p=3", "interval: 1s"]);
-    check(&both, &[], &["interval: 2s"]);
-    check(&both, &["-D execution.checkpointing.interval=3s"], &["interval: 3s"]);
-    check(&both, &["-D checkpointing.interval=3s"], &["interval: 3s"]);
-    check(&both, &["-D flink.execution.checkpointing.interval=3s"], &["interval: 3s"]);
-    check("", &["-D checkpointing.interval=3s", "-D execution.checkpointing.interval=40"], &["interval: 40ms"]);
-    check("", &["-D execution.checkpointing.interval=40", "-D checkpointing.interval=3s"], &["interval: 3s"]);
+    check(flink, &[], &["word-count p=3", "interval: Some(1s)"]);
+    check(&both, &[], &["interval: Some(2s)"]);
+    check(&both, &["-D execution.checkpointing.interval=3s"], &["interval: Some(3s)"]);
+    check(&both, &["-D checkpointing.interval=3s"], &["interval: Some(3s)"]);
+    check(&both, &["-D flink.execution.checkpointing.interval=3s"], &["interval: Some(3s)"]);
+    check("", &["-D checkpointing.interval=3s", "-D execution.checkpointing.interval=40"], &["interval: Some(40ms)"]);
+    check("", &["-D execution.checkpointing.interval=40", "-D checkpointing.interval=3s"], &["interval: Some(3s)"]);
     // What the command line gives needs no variable in the file.
     let variable = "[flink]\nexecution.checkpointing.interval = '${NOPE}'";
-    check(variable, &["-D checkpointing.interval=3s"], &["interval: 3s"]);
-    check("[flink]\nexecution.checkpointing.interval = '${N}000'", &[], &["interval: 3s"]);
+    check(variable, &["-D checkpointing.interval=3s"], &["interval: Some(3s)"]);
+    check("[flink]\nexecution.checkpointing.interval = '${N}000'", &[], &["interval: Some(3s)"]);
 }
 
 #[test]
