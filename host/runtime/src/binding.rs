@@ -62,7 +62,7 @@ pub(crate) fn bind_node(graph: &JobGraph, node: &Node, plugins: &PluginSet) -> R
             if spec.on_error == OnError::DeadLetter {
                 outputs.push(Port { name: DEAD_LETTER_PORT.to_owned(), key: Codec::None, value: Codec::Json });
             }
-            (PlannedKind::Operator(operator), outputs, None)
+            (PlannedKind::Operator(Box::new(operator)), outputs, None)
         }
         NodeKind::Sink { connector, section } => {
             let config = SinkConfig::parse(connector, section.clone(), &graph.base)?;
@@ -71,7 +71,7 @@ pub(crate) fn bind_node(graph: &JobGraph, node: &Node, plugins: &PluginSet) -> R
         }
     };
     let parallelism = parallelism(graph, node, parallelism_max)?;
-    Ok(PlannedNode { uid: node.uid.clone(), parallelism, outputs, kind })
+    Ok(PlannedNode { uid: node.uid.clone(), renamed_from: node.renamed_from.clone(), parallelism, outputs, kind })
 }
 
 fn parallelism(graph: &JobGraph, node: &Node, max: Option<Parallelism>) -> Result<Parallelism> {
@@ -99,14 +99,17 @@ fn bind_operator(graph: &JobGraph, node: &Node, spec: &OperatorSpec, plugins: &P
     };
     let limits =
         InstanceLimits { memory_bytes_max: plugin_spec.memory_bytes_max, call_timeout: plugin_spec.call_timeout, ..InstanceLimits::default() };
-    let maker = plugin.clone();
+    let (maker, asked) = (plugin.clone(), plugin.clone());
     Ok(PlannedOperator {
         plugin: spec.plugin.clone(),
-        digest: plugin.digest().to_string(),
+        digest: plugin.digest(),
+        file: Some(plugin_spec.path.clone()),
+        imports: plugin.imports().to_vec(),
         function: function.clone(),
         config: spec.config.clone(),
         on_error: spec.on_error,
         limits,
+        migrates: Arc::new(move |subtask, limits, state, from| asked.migrates(subtask, limits, state, from)),
         guests: Arc::new(move |subtask, limits| maker.instantiate(subtask, limits)),
     })
 }

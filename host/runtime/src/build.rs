@@ -16,16 +16,17 @@ use weir_model::codec::Codec;
 use weir_model::describe::FunctionKind;
 use weir_model::element::Element;
 use weir_model::graph::{NodeIndex, OnError};
-use weir_model::id::{Parallelism, SubtaskIndex};
+use weir_model::id::{OperatorUid, Parallelism, SubtaskIndex};
 use weir_model::rows::Batch;
 use weir_model::settings::{CheckpointMode, StateBackend};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
-use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services, Subtask};
+use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services};
 use weir_state::KeyedState;
 
 use crate::chain::{Chain, Stage, Target, Work, bug};
-use crate::command::{Command, Link, Report};
+use crate::checkpointing::HeldBack;
+use crate::command::{Command, Link, Report, SwapSlot};
 use crate::exchange::{Outbox, Scatter};
 use crate::gate::{ElementSender, InputGate, element_channel};
 use crate::job::Shared;
@@ -36,6 +37,7 @@ use crate::snapshot::SnapshotJob;
 use crate::source_head::SourceHead;
 use crate::task::{Checkpoints, Head, Task};
 use crate::upload::{UploadNode, Uploader};
+use crate::versions::subtask_of;
 
 /// Everything that an attempt at a job needs to run.
 pub(crate) struct Built {
@@ -56,6 +58,8 @@ pub(crate) struct Participant {
     pub(crate) is_source: bool,
     /// The task's nodes.
     pub(crate) nodes: Vec<usize>,
+    pub(crate) subtask: u32,
+    pub(crate) swap: SwapSlot,
     pub(crate) uploader: Uploader,
     pub(crate) jobs: UnboundedReceiver<SnapshotJob>,
 }
@@ -63,10 +67,16 @@ pub(crate) struct Participant {
 /// What an attempt is built from.
 pub(crate) struct Ground<'a> {
     pub(crate) shared: &'a Shared,
+    /// What runs.
+    pub(crate) plan: Arc<Plan>,
     /// The store and this attempt's number, in a job with checkpoints.
     pub(crate) checkpoints: Option<(&'a Arc<Store>, OwnerEpoch)>,
     /// Whether this is the first attempt ever; otherwise connectors find what an earlier one has left.
     pub(crate) is_fresh: bool,
+    /// Output that is prepared and not to be committed yet.
+    pub(crate) held_back: Option<&'a HeldBack>,
+    /// Operators whose version is on trial.
+    pub(crate) on_trial: &'a [OperatorUid],
 }
 
 /// The channels of the edges that leave a task: senders and receivers of each producing and consuming subtask.
@@ -111,8 +121,13 @@ struct Connectors {
 }
 
 impl<'a> Ground<'a> {
-    fn plan(&self) -> &'a Plan {
-        &self.shared.plan
+    /// For a job without checkpoints.
+    pub(crate) fn without_checkpoints(shared: &'a Shared) -> Self {
+        Self { shared, plan: Arc::clone(&shared.plan), checkpoints: None, is_fresh: true, held_back: None, on_trial: &[] }
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     fn clock(&self) -> &'a SharedClock {
@@ -153,7 +168,11 @@ pub(crate) async fn build(ground: &Ground<'_>, mut restored: Restored) -> Result
         if let PlannedKind::Sink(config) = &node.kind {
             let input = plan.sink_port(NodeIndex(number))?;
             let states = builder.restored.positions.get(&number).map(Vec::as_slice).unwrap_or_default();
-            let start = if ground.is_fresh { SinkStart::Fresh { checkpoints: ground.checkpoints.is_some() } } else { SinkStart::Restored(states) };
+            let start = match ground.held_back {
+                _ if ground.is_fresh => SinkStart::Fresh { checkpoints: ground.checkpoints.is_some() },
+                Some(held_back) => SinkStart::HeldBack { states, handles: held_back.sink(&node.uid) },
+                None => SinkStart::Restored(states),
+            };
             let writers = config.open(&node.uid, node.parallelism, &input, ground.clock(), start).await?;
             builder.connectors.writers.extend((0..).zip(writers).map(|(subtask, writer)| ((number, subtask), writer)));
         }
@@ -310,6 +329,7 @@ impl Builder<'_, '_> {
             restored: self.take_in_flight(&staged, subtask),
             chain: Chain::new(stages, outboxes, Arc::clone(self.ground.clock())),
             nodes: staged.iter().map(|index| index.0).collect(),
+            subtask: subtask.0,
             clock: Arc::clone(self.ground.clock()),
             cancelled: Arc::clone(&self.cancelled),
             checkpoints,
@@ -357,8 +377,14 @@ impl Builder<'_, '_> {
         let numbers = chain.iter().map(|index| index.0).collect();
         let (store, clock, incremental) = (Arc::clone(store), Arc::clone(self.ground.clock()), plan.state.incremental);
         let uploader = Uploader { task, subtask, nodes, store, clock, owner, incremental };
-        self.participants.push(Participant { commands, is_source, nodes: numbers, uploader, jobs: to_write });
-        Ok(Checkpoints::new(link, self.restored.checkpoint.is_some()))
+        let swap = SwapSlot::default();
+        let staged = chain.iter().skip(usize::from(is_source)).enumerate();
+        let is_on_trial = |index: &NodeIndex| plan.node(*index).is_ok_and(|node| self.ground.on_trial.contains(&node.uid));
+        let on_trial = staged.filter(|(_, index)| is_on_trial(index)).map(|(stage, _)| stage).collect();
+        let handback = Arc::clone(&self.ground.shared.handback);
+        let participant = Participant { commands, is_source, nodes: numbers, subtask: subtask.0, swap: Arc::clone(&swap), uploader, jobs: to_write };
+        self.participants.push(participant);
+        Ok(Checkpoints::new(link, self.restored.is_restored, swap, on_trial, handback))
     }
 
     fn subtask_metrics(&self, node: NodeIndex, subtask: SubtaskIndex) -> Result<Arc<crate::metrics::SubtaskMetrics>> {
@@ -425,7 +451,7 @@ impl Builder<'_, '_> {
                         Some(state) => state,
                         None => new_state(plan, self.ground.shared.options.seed, node, subtask)?,
                     };
-                    self.operator(index, node, operator, subtask, state)?
+                    Box::new(self.operator(index, node, operator, subtask, state)?)
                 },
                 inputs: operator.function.inputs.clone(),
                 dead_letter_output: (operator.on_error == OnError::DeadLetter).then_some(node.outputs.len().saturating_sub(1)),
@@ -443,15 +469,8 @@ impl Builder<'_, '_> {
         state: KeyedState,
     ) -> Result<OperatorSubtask> {
         let uid = node.uid.as_str();
-        let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.clone() };
-        let place = Subtask {
-            uid: uid.to_owned(),
-            function: operator.function.clone(),
-            config: operator.config.clone(),
-            index: subtask.0,
-            parallelism: node.parallelism.get(),
-            max_parallelism: self.ground.plan().max_parallelism.get(),
-        };
+        let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.to_string() };
+        let place = subtask_of(self.ground.plan(), node, operator, subtask.0);
         let ports = (0..operator.function.outputs.len()).map(|output| OutputPort { keyed: self.is_exchanged_by_key(index, output) }).collect();
         let keyed = operator.function.kind == FunctionKind::Keyed;
         debug_assert!(keyed || operator.function.inputs.iter().all(|port| port.key != Codec::None));

@@ -8,8 +8,8 @@ use weir_model::id::CheckpointId;
 use weir_model::rows::{Batch, NO_TIMESTAMP};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
-use weir_plugin::{CallContext, OperatorSubtask, Outputs, Step};
-use weir_state::SnapshotScope;
+use weir_plugin::{CallContext, NewVersion, OperatorSubtask, Outputs, ShadowCounts, Step};
+use weir_state::{KeyedState, SnapshotScope};
 
 use crate::dead_letter::dead_letter_record;
 use crate::exchange::Outbox;
@@ -27,7 +27,7 @@ pub(crate) enum Target {
 
 /// What a stage does.
 pub(crate) enum Work {
-    Operator { subtask: OperatorSubtask, inputs: Vec<Port>, dead_letter_output: Option<usize> },
+    Operator { subtask: Box<OperatorSubtask>, inputs: Vec<Port>, dead_letter_output: Option<usize> },
     Sink(SinkWriter),
 }
 
@@ -47,6 +47,10 @@ pub(crate) struct Chain {
     /// What is still to be done for the batch at hand, the next thing last.
     todo: Vec<Todo>,
     outputs: Outputs,
+    /// The stage that has failed.
+    failed: Option<usize>,
+    /// Stages with values of older schema versions that can be migrated.
+    migrating: Vec<usize>,
 }
 
 enum Todo {
@@ -58,7 +62,13 @@ enum Todo {
 
 impl Chain {
     pub(crate) fn new(stages: Vec<Stage>, outboxes: Vec<Outbox>, clock: SharedClock) -> Self {
-        Self { stages, outboxes, clock, todo: Vec::new(), outputs: Outputs::default() }
+        let migrating = (0..stages.len()).collect();
+        Self { stages, outboxes, clock, todo: Vec::new(), outputs: Outputs::default(), failed: None, migrating }
+    }
+
+    /// The stage that has failed, by its place.
+    pub(crate) fn failed_stage(&self) -> Option<usize> {
+        self.failed
     }
 
     pub(crate) fn stages(&self) -> &[Stage] {
@@ -95,7 +105,8 @@ impl Chain {
             }
             Todo::Resume(at) => {
                 let Some(stage) = self.stages.get_mut(at) else { return Ok(true) };
-                if stage.resume(&self.clock, &mut self.outputs)? == Step::More {
+                let step = stage.resume(&self.clock, &mut self.outputs).inspect_err(|_| self.failed = Some(at))?;
+                if step == Step::More {
                     self.todo.push(Todo::Resume(at));
                 }
                 stage.take_outputs(&mut self.outputs, &mut self.todo)?;
@@ -110,7 +121,7 @@ impl Chain {
     /// When the stage fails.
     pub(crate) fn finish(&mut self, at: usize) -> Result<bool> {
         let Some(stage) = self.stages.get_mut(at) else { return Ok(false) };
-        stage.finish(&self.clock, &mut self.outputs)?;
+        stage.finish(&self.clock, &mut self.outputs).inspect_err(|_| self.failed = Some(at))?;
         stage.take_outputs(&mut self.outputs, &mut self.todo)?;
         Ok(true)
     }
@@ -135,6 +146,88 @@ impl Chain {
             }
         }
         true
+    }
+
+    fn operators(&mut self) -> impl Iterator<Item = (usize, &mut OperatorSubtask, &mut Vec<Port>)> {
+        self.stages.iter_mut().enumerate().filter_map(|(at, stage)| match &mut stage.work {
+            Work::Operator { subtask, inputs, .. } => Some((at, &mut **subtask, inputs)),
+            Work::Sink(_) => None,
+        })
+    }
+
+    /// Keeps what there is, so that everything from now on can be undone.
+    pub(crate) fn begin_undo(&mut self) {
+        self.operators().filter_map(|(_, subtask, _)| subtask.state_mut()).for_each(KeyedState::begin_undo);
+    }
+
+    /// Forgets that.
+    pub(crate) fn end_undo(&mut self) {
+        self.operators().filter_map(|(_, subtask, _)| subtask.state_mut()).for_each(KeyedState::end_undo);
+    }
+
+    /// Puts new versions, by node, into the place of those that run; gives their stages. `nodes` are those of the stages.
+    ///
+    /// # Errors
+    /// When the state doesn't fit a new version: nobody has looked before.
+    pub(crate) fn replace(&mut self, versions: Vec<(usize, NewVersion)>, nodes: &[usize]) -> Result<Vec<usize>> {
+        let mut replaced = Vec::new();
+        for (node, version) in versions {
+            let Some(at) = nodes.iter().position(|own| *own == node) else { continue };
+            if let Some((_, subtask, inputs)) = self.operators().find(|(stage, ..)| *stage == at) {
+                inputs.clone_from(&version.function.inputs);
+                subtask.replace(version)?;
+                replaced.push(at);
+            }
+        }
+        self.migrating.clone_from(&replaced);
+        Ok(replaced)
+    }
+
+    /// Lets new versions, by node, run beside those that run.
+    pub(crate) fn begin_shadow(&mut self, versions: Vec<(usize, NewVersion)>, nodes: &[usize], seed: u64) {
+        for (node, version) in versions {
+            if let Some(at) = nodes.iter().position(|own| *own == node)
+                && let Some((_, subtask, _)) = self.operators().find(|(stage, ..)| *stage == at)
+            {
+                subtask.begin_shadow(version, seed);
+            }
+        }
+    }
+
+    /// Ends that; gives what has come of it, by node.
+    pub(crate) fn end_shadow(&mut self, nodes: &[usize]) -> Vec<(usize, ShadowCounts)> {
+        let ended = self.operators().filter_map(|(at, subtask, _)| Some((*nodes.get(at)?, subtask.end_shadow()?)));
+        ended.collect()
+    }
+
+    /// Brings some values to the schema version of the functions that run.
+    ///
+    /// # Errors
+    /// When one of them can't be, and the operator's policy is to fail.
+    pub(crate) fn migrate_some(&mut self, values_max: usize) -> Result<()> {
+        let Some(at) = self.migrating.last().copied() else { return Ok(()) };
+        let migrated = match self.stages.get_mut(at).map(|stage| &mut stage.work) {
+            Some(Work::Operator { subtask, .. }) => subtask.migrate_some(values_max),
+            Some(Work::Sink(_)) | None => Ok(false),
+        };
+        if !migrated.inspect_err(|_| self.failed = Some(at))? {
+            self.migrating.pop();
+        }
+        Ok(())
+    }
+
+    /// Whether there may be values of older schema versions that nobody has looked at.
+    pub(crate) fn is_migrating(&self) -> bool {
+        !self.migrating.is_empty()
+    }
+
+    /// The state of each keyed operator, by node; nothing can be done with the chain after that.
+    pub(crate) fn take_states(&mut self, nodes: &[usize]) -> impl Iterator<Item = (usize, KeyedState)> {
+        let state = |(stage, node): (Stage, &usize)| match stage.work {
+            Work::Operator { subtask, .. } => Some((*node, subtask.into_state()?)),
+            Work::Sink(_) => None,
+        };
+        std::mem::take(&mut self.stages).into_iter().zip(nodes).filter_map(state)
     }
 
     /// Tells the sinks that a checkpoint is complete.
@@ -197,6 +290,10 @@ impl Stage {
             Work::Operator { subtask, .. } => subtask.step(call_context(clock), outputs)?,
             Work::Sink(_) => Step::Done,
         };
+        let call_ns = clock.monotonic_ns().saturating_sub(start_ns);
+        if call_ns > self.metrics.call_max_ns.get() {
+            self.metrics.call_max_ns.set(call_ns);
+        }
         self.note(clock, start_ns);
         Ok(step)
     }
@@ -219,8 +316,7 @@ impl Stage {
                 None => Part::Stateless,
                 Some(state) => {
                     let scope = if full() { SnapshotScope::Full } else { SnapshotScope::Changes };
-                    state.freeze(scope);
-                    Part::Keyed(scope, None)
+                    Part::Keyed(state.freeze(scope), None)
                 }
             }),
         }

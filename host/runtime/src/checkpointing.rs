@@ -5,32 +5,63 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use weir_checkpoint::coordinator::{Action, Coordinator, Event};
 use weir_checkpoint::manifest::{HASH_FUNCTION, JobIdentity, Manifest, ManifestKind, OperatorSnapshot, OwnerEpoch, SubtaskSnapshot};
 use weir_checkpoint::permit::DurableCheckpoint;
 use weir_checkpoint::retain::{Doomed, Retained};
+use weir_checkpoint::savepoint::Snapshot;
 use weir_checkpoint::store::{PutError, Store};
+use weir_checkpoint::swaps::SwapHistory;
+use weir_model::describe::StateDescriptor;
 use weir_model::element::{Barrier, BarrierKind};
 use weir_model::fail_point::{FailPoint, pass};
-use weir_model::id::CheckpointId;
+use weir_model::id::{CheckpointId, OperatorUid};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
+use weir_plugin::NewVersion;
 
 use crate::attempt::Failed;
-use crate::command::{Command, Report};
+use crate::command::{Command, Handback, Report, SwapSlot};
 use crate::commit::Committers;
+use crate::control::Request;
 use crate::executor::{Executor, Offloaded};
 use crate::history::History;
+use crate::live::{Live, Phase};
 use crate::metrics::JobMetrics;
 use crate::plan::Plan;
 use crate::restore::shut_down;
+use crate::swap::Prepared;
 use crate::upload::{NodeAck, TaskAck};
+
+mod savepoints;
+mod swapping;
+
+pub(crate) use savepoints::{Composed, Savepoints};
+pub(crate) use swapping::{Swapping, Trial};
 
 /// The coordinator's side of an attempt.
 pub(crate) struct Checkpointing {
+    /// What the job file says.
+    pub(crate) file: Arc<Plan>,
+    /// What runs.
     pub(crate) plan: Arc<Plan>,
+    pub(crate) live: Arc<Live>,
+    /// What is asked of the job while this attempt runs.
+    pub(crate) requests: OwnedMutexGuard<UnboundedReceiver<Request>>,
+    pub(crate) savepoints: Savepoints,
+    pub(crate) swapping: Option<Swapping>,
+    pub(crate) trial: Option<Trial>,
+    /// Why a version on trial failed before its trial had begun.
+    pub(crate) early_violation: Option<String>,
+    pub(crate) swaps: SwapHistory,
+    pub(crate) handback: Arc<Handback>,
+    /// Output that an attempt before has prepared and this one is to commit, once a trial is over.
+    pub(crate) held_back: HeldBack,
+    /// A savepoint that the job has claimed: it is deleted once there is a checkpoint.
+    pub(crate) claimed: Option<Snapshot>,
     pub(crate) clock: SharedClock,
     pub(crate) store: Arc<Store>,
     pub(crate) owner: OwnerEpoch,
@@ -54,6 +85,10 @@ pub(crate) struct TaskSide {
     pub(crate) is_source: bool,
     /// The nodes of its chain.
     pub(crate) nodes: Vec<usize>,
+    /// Its number among the subtasks of each of them.
+    pub(crate) subtask: u32,
+    /// Where it finds new versions at the barrier of a swap.
+    pub(crate) swap: SwapSlot,
 }
 
 /// What has come of the checkpoints that aren't complete.
@@ -70,6 +105,8 @@ pub(crate) struct UnderWay {
     has_failed: bool,
     /// A newer owner has taken the job over.
     is_fenced: bool,
+    /// What is to be deleted once no savepoint is being made of it any more.
+    deferred: Vec<Doomed>,
 }
 
 /// A step of I/O that has ended.
@@ -78,6 +115,8 @@ enum Done {
     Committed(CheckpointId, Result<()>),
     Deleted(Result<()>),
     HistoryWritten(Result<()>),
+    Saved(CheckpointId, Result<Composed>),
+    Prepared(Box<Result<Prepared>>),
 }
 
 impl Checkpointing {
@@ -89,34 +128,40 @@ impl Checkpointing {
         let ended = self.drive().await;
         match ended {
             Ok(last) => {
+                self.save_last(last.manifest()).await;
                 while self.state.io.join_next().await.is_some() {}
                 Ok((last, self.retained, self.history))
             }
-            Err(error) => {
+            Err(mut failed) => {
+                self.savepoints.fail_all(&failed.error);
+                self.swap_failed(&failed.error);
                 // The status belongs to whoever owns the job, and nobody waits long for it.
                 if !self.state.is_fenced {
-                    self.history.attempt_failed(&error, self.clock.wall_ms());
+                    self.history.attempt_failed(&failed.error, self.clock.wall_ms());
                     let store = Arc::clone(&self.store);
                     let status = self.history.status(self.clock.wall_ms());
                     let written = self.executor.offload(async move { store.put_status(status).await });
                     drop(tokio::time::timeout(LAST_STATUS_GRACE, written).await);
                 }
                 // A job that another process has taken over is not to be taken back.
-                Err(Failed { error, may_restart: !self.state.is_fenced })
+                failed.may_restart &= !self.state.is_fenced;
+                Err(failed)
             }
         }
     }
 
-    async fn drive(&mut self) -> Result<Arc<DurableCheckpoint>> {
+    async fn drive(&mut self) -> Result<Arc<DurableCheckpoint>, Failed> {
         loop {
             let event = self.next().await?;
             let (now_ms, wall_ms) = (self.now_ms(), self.clock.wall_ms());
-            let Some(event) = event else { continue };
-            for action in self.coordinator.on(event, now_ms, wall_ms) {
-                if let Some(last) = self.act(action)? {
-                    return Ok(last);
+            if let Some(event) = event {
+                for action in self.coordinator.on(event, now_ms, wall_ms) {
+                    if let Some(last) = self.act(action)? {
+                        return Ok(last);
+                    }
                 }
             }
+            self.return_if_violated()?;
         }
     }
 
@@ -129,6 +174,7 @@ impl Checkpointing {
         let wake_ms = self.coordinator.next_wake_ms();
         let sleep_ms = wake_ms.map_or(u64::MAX, |wake_ms| wake_ms.saturating_sub(self.now_ms()));
         let history_due = self.history.due_at();
+        let (shadow_until, trial_poll) = (self.shadow_until(), self.trial_poll());
         tokio::select! {
             biased;
             Ok(error) = &mut self.failed => Err(error),
@@ -139,8 +185,18 @@ impl Checkpointing {
             },
             changed = self.stop.changed(), if !self.state.stopping => {
                 self.state.stopping = true;
+                self.live.set_phase(Phase::Ending);
                 changed.map_err(|_| shut_down())?;
                 Ok(Some(Event::Stop))
+            }
+            request = self.requests.recv() => self.requested(request.ok_or_else(shut_down)?),
+            () = sleep_until(shadow_until) => {
+                self.end_shadow();
+                Ok(None)
+            }
+            () = tokio::time::sleep(trial_poll.unwrap_or_default()), if trial_poll.is_some() => {
+                self.look_at_trial();
+                Ok(None)
             }
             () = tokio::time::sleep(Duration::from_millis(sleep_ms.min(WAKE_MS_MAX))), if wake_ms.is_some() => Ok(Some(Event::Tick)),
             () = History::due(history_due) => {
@@ -150,8 +206,31 @@ impl Checkpointing {
         }
     }
 
+    fn requested(&mut self, request: Request) -> Result<Option<Event>> {
+        match request {
+            Request::Savepoint(request, reply) => Ok(self.savepoint_wanted(request, reply)),
+            Request::Swap(request, reply) => {
+                self.swap_wanted(*request, reply);
+                Ok(None)
+            }
+            Request::Cancel(reply) => {
+                drop(reply.send(Ok(())));
+                Err(self.live.cancel())
+            }
+        }
+    }
+
     fn reported(&mut self, report: Report) -> Result<Option<Event>> {
         Ok(Some(match report {
+            Report::Swapped { held_us } => {
+                self.swapped(held_us);
+                return Ok(None);
+            }
+            Report::OnTrialFailed { why } => {
+                self.on_trial_failed(&why);
+                return Ok(None);
+            }
+            Report::Shadowed(counts) => return self.shadowed(counts),
             Report::SourceEnded(task) => Event::SourceEnded { task },
             Report::Declined { task, checkpoint, why } => Event::Declined { checkpoint, task, why },
             Report::Acked(ack) => {
@@ -181,6 +260,11 @@ impl Checkpointing {
             Done::Written(_, Err(PutError::Unknown(why))) => Event::Lost { why },
             Done::Committed(checkpoint, Ok(())) => Event::Committed { checkpoint },
             Done::Committed(checkpoint, Err(why)) => Event::CommitFailed { checkpoint, why },
+            Done::Saved(checkpoint, composed) => {
+                self.savepoint_written(checkpoint, composed)?;
+                return Ok(None);
+            }
+            Done::Prepared(prepared) => return self.swap_prepared(*prepared),
             Done::Deleted(result) | Done::HistoryWritten(result) => {
                 // Garbage costs room, and the history is for people: neither is worth the job.
                 if let Err(error) = result {
@@ -198,13 +282,19 @@ impl Checkpointing {
                 pass(FailPoint::TriggerDecided)?;
                 self.state.barriers.insert(barrier.checkpoint, barrier);
                 self.history.triggered(barrier);
-                self.tell(Command::Trigger(barrier), |task| task.is_source);
+                match barrier.kind {
+                    BarrierKind::Savepoint => self.savepoints.begin(barrier.checkpoint),
+                    BarrierKind::Swap => self.swap_begun(barrier.checkpoint),
+                    BarrierKind::Checkpoint | BarrierKind::Drain | BarrierKind::Stop => {}
+                }
+                self.tell(|| Command::Trigger(barrier), |task| task.is_source);
             }
-            Action::Unalign(barrier) => self.tell(Command::Unalign(barrier), |task| !task.is_source),
+            Action::Unalign(barrier) => self.tell(|| Command::Unalign(barrier), |task| !task.is_source),
             Action::WriteManifest(checkpoint) => {
                 pass(FailPoint::AllAckedNoManifest)?;
                 self.write_manifest(checkpoint);
             }
+            Action::WriteSavepoint(checkpoint) => self.write_savepoint(checkpoint),
             Action::Commit(checkpoint) => self.commit(checkpoint),
             Action::NotifyCompleted(checkpoint) => self.completed(checkpoint)?,
             Action::Abort { checkpoint, why } => {
@@ -213,36 +303,41 @@ impl Checkpointing {
                 if !std::mem::replace(&mut self.state.has_failed, true) {
                     tracing::warn!("{}: {}", why.what, why.why);
                 }
+                self.savepoints.abort(checkpoint, &why);
                 self.history.failed(checkpoint, &why, self.clock.wall_ms());
                 self.metrics.failed_checkpoints.add(1);
                 self.state.barriers.remove(&checkpoint);
                 self.state.acks.remove(&checkpoint);
-                self.tell(Command::Aborted(checkpoint), |_| true);
+                self.tell(|| Command::Aborted(checkpoint), |_| true);
             }
             Action::Fail(error) => return Err(error),
             Action::Finish => {
-                self.tell(Command::Finish, |_| true);
+                self.tell(|| Command::Finish, |_| true);
                 return self.state.durable.pop_last().map(|(_, last)| Some(last)).ok_or_else(shut_down);
             }
         }
         Ok(None)
     }
 
-    fn tell(&self, command: Command, whom: impl Fn(&TaskSide) -> bool) {
+    fn tell(&self, command: impl Fn() -> Command, whom: impl Fn(&TaskSide) -> bool) {
         // A task that is gone has failed; whoever watches the tasks knows.
         self.tasks.iter().filter(|task| whom(task)).for_each(|task| {
-            let _ = task.commands.send(command);
+            let _ = task.commands.send(command());
         });
     }
 
-    fn write_manifest(&mut self, checkpoint: CheckpointId) {
-        let Some(barrier) = self.state.barriers.remove(&checkpoint) else { return };
+    /// What all tasks have acknowledged, as a manifest.
+    fn manifest_of(&mut self, checkpoint: CheckpointId) -> Option<Manifest> {
+        let barrier = self.state.barriers.remove(&checkpoint)?;
         let acks = self.state.acks.remove(&checkpoint).unwrap_or_default();
-        let manifest = Manifest {
+        let mut operators = operators(&self.plan, &self.file, acks);
+        self.held_back.add_to(&mut operators);
+        Some(Manifest {
             checkpoint,
             owner_epoch: self.owner,
             kind: match barrier.kind {
-                BarrierKind::Checkpoint => ManifestKind::Checkpoint,
+                BarrierKind::Checkpoint | BarrierKind::Swap => ManifestKind::Checkpoint,
+                BarrierKind::Savepoint => ManifestKind::Savepoint,
                 BarrierKind::Drain => ManifestKind::Drain,
                 BarrierKind::Stop => ManifestKind::Stop,
             },
@@ -252,8 +347,14 @@ impl Checkpointing {
             triggered_ms: barrier.triggered_ms,
             completed_ms: self.clock.wall_ms(),
             retained: self.retained.newest_first(),
-            operators: operators(&self.plan, acks),
-        };
+            probation: None,
+            operators,
+        })
+    }
+
+    fn write_manifest(&mut self, checkpoint: CheckpointId) {
+        let Some(mut manifest) = self.manifest_of(checkpoint) else { return };
+        self.note_swap(&mut manifest);
         let store = Arc::clone(&self.store);
         let work = async move { store.put_manifest(&manifest).await };
         self.start(self.executor.offload(work), move |written| Done::Written(checkpoint, written));
@@ -263,6 +364,10 @@ impl Checkpointing {
         let Some(durable) = self.state.durable.get(&checkpoint).map(Arc::clone) else { return };
         let (store, committers) = (Arc::clone(&self.store), Arc::clone(&self.committers));
         let work = async move {
+            // On trial, nobody sees what a new version has made: it may be taken back.
+            if is_held_back(durable.manifest()) {
+                return Ok(());
+            }
             committers.commit(&durable).await?;
             pass(FailPoint::AllCommittedNotRecorded)?;
             store.record_committed(checkpoint).await
@@ -277,9 +382,16 @@ impl Checkpointing {
         self.history.completed(checkpoint, self.clock.wall_ms());
         self.metrics.completed_checkpoints.add(1);
         self.state.has_failed = false;
-        for task in &self.tasks {
-            let _ = task.commands.send(Command::Completed(checkpoint));
-            pass(FailPoint::SomeNotified)?;
+        if !is_held_back(durable.manifest()) {
+            self.held_back = HeldBack::default();
+            for task in &self.tasks {
+                let _ = task.commands.send(Command::Completed(checkpoint));
+                pass(FailPoint::SomeNotified)?;
+            }
+        }
+        self.swap_completed(durable.manifest());
+        if let Some(claimed) = self.claimed.take() {
+            self.start(self.executor.offload(async move { claimed.dispose().await.map(drop) }), Done::Deleted);
         }
         let mut doomed = self.retained.completed(durable.manifest());
         // What an older checkpoint that was aborted has written is needed as long as a manifest names it, or an acknowledgement for a later checkpoint, be that
@@ -297,9 +409,32 @@ impl Checkpointing {
         if doomed.is_empty() {
             return;
         }
+        if self.savepoints.is_reading() {
+            self.state.deferred.push(doomed);
+            return;
+        }
         let store = Arc::clone(&self.store);
         let work = async move { store.delete(&doomed).await };
         self.start(self.executor.offload(work), Done::Deleted);
+    }
+
+    /// Deletes what was kept for savepoints.
+    fn delete_deferred(&mut self) {
+        if !self.savepoints.is_reading() {
+            std::mem::take(&mut self.state.deferred).into_iter().for_each(|doomed| self.delete(doomed));
+        }
+    }
+
+    /// New versions, by the task that is to run them.
+    fn by_task(&self, versions: &mut Vec<(usize, u32, NewVersion)>) -> Vec<(&TaskSide, Vec<(usize, NewVersion)>)> {
+        let mut tasks: Vec<_> = self.tasks.iter().map(|task| (task, Vec::new())).collect();
+        for (node, subtask, version) in versions.drain(..) {
+            if let Some((_, own)) = tasks.iter_mut().find(|(task, _)| task.subtask == subtask && task.nodes.contains(&node)) {
+                own.push((node, version));
+            }
+        }
+        tasks.retain(|(_, own)| !own.is_empty());
+        tasks
     }
 
     fn write_history(&mut self) {
@@ -325,11 +460,59 @@ const LAST_STATUS_GRACE: Duration = Duration::from_secs(2);
 const WAKE_MS_MAX: u64 = 60_000;
 
 /// The acknowledgements of all tasks by node.
-fn operators(plan: &Plan, acks: Vec<NodeAck>) -> Vec<OperatorSnapshot> {
-    let mut by_node: BTreeMap<usize, BTreeMap<u32, SubtaskSnapshot>> = BTreeMap::new();
+fn operators(plan: &Plan, file: &Plan, acks: Vec<NodeAck>) -> Vec<OperatorSnapshot> {
+    let mut by_node: BTreeMap<usize, BTreeMap<u32, (Vec<StateDescriptor>, SubtaskSnapshot)>> = BTreeMap::new();
     for ack in acks {
-        by_node.entry(ack.node).or_default().insert(ack.subtask.0, ack.snapshot);
+        by_node.entry(ack.node).or_default().insert(ack.subtask.0, (ack.states, ack.snapshot));
     }
-    let nodes = plan.nodes.iter().enumerate();
-    nodes.map(|(number, node)| plan.operator_snapshot(node, by_node.remove(&number).unwrap_or_default().into_values().collect())).collect()
+    let nodes = plan.nodes.iter().zip(&file.nodes).enumerate();
+    let snapshot = |(number, (node, in_file))| {
+        let acks = by_node.remove(&number).unwrap_or_default();
+        let mut snapshot = Plan::operator_snapshot(node, in_file, Vec::new());
+        for (states, subtask) in acks.into_values() {
+            // Values of older schema versions that nobody has needed since.
+            snapshot.states.extend(states.into_iter().filter(|state| !snapshot.states.contains(state)).collect::<Vec<_>>());
+            snapshot.subtasks.push(subtask);
+        }
+        snapshot
+    };
+    nodes.map(snapshot).collect()
+}
+
+/// Whether what a checkpoint names is not to be committed: it came after a swap that may still be taken back.
+fn is_held_back(manifest: &Manifest) -> bool {
+    manifest.probation.as_ref().is_some_and(|probation| !probation.lets_commit(manifest.checkpoint))
+}
+
+/// Commit handles by sink.
+#[derive(Default)]
+pub(crate) struct HeldBack(BTreeMap<OperatorUid, Vec<Vec<u8>>>);
+
+impl HeldBack {
+    /// All that a checkpoint names.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        Self(manifest.handles().map(|(uid, handles)| (uid.clone(), handles)).collect())
+    }
+
+    /// Those of a sink.
+    pub(crate) fn sink(&self, uid: &OperatorUid) -> &[Vec<u8>] {
+        self.0.get(uid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Makes them part of a checkpoint.
+    fn add_to(&self, operators: &mut [OperatorSnapshot]) {
+        for operator in operators {
+            if let (Some(handles), Some(first)) = (self.0.get(&operator.uid), operator.subtasks.first_mut()) {
+                first.handles.extend(handles.iter().cloned());
+            }
+        }
+    }
+}
+
+/// Waits until then; for ever if there is no such time.
+async fn sleep_until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
 }

@@ -1,7 +1,8 @@
 //! What the coordinator and the tasks say to each other.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -9,13 +10,15 @@ use weir_checkpoint::coordinator::TaskId;
 use weir_model::Error;
 use weir_model::element::Barrier;
 use weir_model::id::CheckpointId;
+use weir_plugin::{NewVersion, ShadowCounts};
+use weir_state::KeyedState;
 
+use crate::restore::Place;
 use crate::snapshot::SnapshotJob;
 use crate::task::TaskError;
 use crate::upload::TaskAck;
 
 /// From the coordinator to a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// To a source: take your position and send this barrier.
     Trigger(Barrier),
@@ -25,8 +28,34 @@ pub(crate) enum Command {
     Completed(CheckpointId),
     /// The checkpoint has failed.
     Aborted(CheckpointId),
+    /// The new versions stay: there is no way back to the barrier of their swap any more.
+    EndTrial,
+    /// Run these versions beside those that run, and compare.
+    BeginShadow(Vec<(usize, NewVersion)>),
+    /// End that, and report.
+    EndShadow,
     /// The last checkpoint is complete: end.
     Finish,
+}
+
+/// New versions of a task's operators, to be swapped in at the barrier of a swap.
+pub(crate) struct TaskSwap {
+    /// By node of the plan.
+    pub(crate) versions: Vec<(usize, NewVersion)>,
+    /// Whether everything since the barrier must stay undoable.
+    pub(crate) on_trial: bool,
+}
+
+/// Where a task finds them. Not a command: those may be read after the barrier.
+pub(crate) type SwapSlot = Arc<Mutex<Option<TaskSwap>>>;
+
+/// State that tasks leave behind when they are dropped, for an attempt that goes on with it.
+#[derive(Default)]
+pub(crate) struct Handback {
+    /// Whether anybody wants it.
+    pub(crate) is_wanted: AtomicBool,
+    /// By node and subtask.
+    pub(crate) states: Mutex<BTreeMap<Place, KeyedState>>,
 }
 
 /// From a task, or from whoever writes its snapshots, to the coordinator.
@@ -36,6 +65,12 @@ pub(crate) enum Report {
     SourceEnded(TaskId),
     /// A task's snapshot is durable.
     Acked(Box<TaskAck>),
+    /// A task has passed the barrier of a swap; it was held up by that for so many microseconds.
+    Swapped { held_us: u64 },
+    /// An operator on trial has failed: the task waits for what becomes of it.
+    OnTrialFailed { why: Error },
+    /// What a shadow run has shown, by node.
+    Shadowed(Vec<(usize, ShadowCounts)>),
     /// A task's snapshot could not be written.
     Declined { task: TaskId, checkpoint: CheckpointId, why: Error },
 }

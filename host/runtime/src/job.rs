@@ -1,13 +1,15 @@
 //! A job: attempts one after another, until one ends well or the restart strategy gives up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder as RuntimeBuilder, Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use weir_checkpoint::compare::DroppedState;
 use weir_checkpoint::manifest::OwnerEpoch;
 use weir_checkpoint::restart::{RestartDecision, RestartPolicy};
 use weir_checkpoint::retain::Retained;
@@ -16,15 +18,19 @@ use weir_model::id::{CheckpointId, OperatorUid};
 use weir_model::settings::{CheckpointSettings, RestartStrategy, Retention};
 use weir_model::time::SharedClock;
 use weir_model::{Error, ErrorKind, Result};
+use weir_state::KeyedState;
 
-use crate::attempt::{Attempt, AttemptEnd, Failed};
+use crate::attempt::{Attempt, AttemptEnd, Begins, Failed, Returns};
 use crate::build::job_metrics;
 use crate::chain::bug;
+use crate::command::Handback;
 use crate::commit::Committers;
+use crate::control::{JobControl, Request};
 use crate::executor::Executor;
+use crate::live::{Live, Phase};
 use crate::metrics::JobMetrics;
 use crate::plan::Plan;
-use crate::restore::shut_down;
+use crate::restore::{Place, shut_down};
 
 /// What a job is started with.
 #[derive(Clone)]
@@ -37,20 +43,34 @@ pub struct JobOptions {
     pub seed: u64,
     /// What the first attempt starts from.
     pub start: StartFrom,
-    /// Nodes that a checkpoint may know and the job not: their state is given up.
-    pub dropped: Vec<OperatorUid>,
+    /// State of a checkpoint that is given up.
+    pub dropped: Vec<DroppedState>,
+    /// Whether the state of every node that the job hasn't is given up (Flink's `allowNonRestoredState`).
+    pub drops_gone: bool,
+    /// Whether a savepoint that the job starts from is the job's from then on, to be deleted when it isn't needed any more (Flink's claim mode `CLAIM`).
+    pub claims: bool,
     /// Who claims the job's checkpoint folder: a text that no other process gives, such as host, process number and time.
     pub claimant: String,
 }
 
+impl JobOptions {
+    /// Goes on from the newest checkpoint, if there is one, and gives up nothing.
+    #[must_use]
+    pub fn new(clock: SharedClock, threads: usize, seed: u64, claimant: String) -> Self {
+        Self { clock, threads, seed, start: StartFrom::default(), dropped: Vec::new(), drops_gone: false, claims: false, claimant }
+    }
+}
+
 /// What the first attempt of a job with checkpoints starts from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum StartFrom {
     /// The newest checkpoint in the job's folder; the beginning if there is none.
     #[default]
     Newest,
     /// This one of them.
     Checkpoint(CheckpointId),
+    /// A savepoint, or a retained checkpoint of any job, by its location. The job's own checkpoints stay until it has a new one.
+    Savepoint(String),
     /// The beginning; the checkpoints of earlier runs are deleted.
     Fresh,
 }
@@ -66,6 +86,13 @@ pub enum JobEvent {
         completed_ms: i64,
         /// Its folder, as a user would name it.
         location: String,
+    },
+    /// New versions of operators were taken back, and the job goes on with those before, from the barrier of the swap.
+    Returned {
+        /// The operators.
+        uids: Vec<OperatorUid>,
+        /// Why.
+        why: String,
     },
     /// The job has failed and starts again.
     Restarting {
@@ -85,10 +112,11 @@ pub struct JobHandle {
     supervisor: JoinHandle<Result<JobReport>>,
     metrics: Arc<JobMetrics>,
     stop: watch::Sender<bool>,
+    control: JobControl,
     events: Option<UnboundedReceiver<JobEvent>>,
     executor: Executor,
     /// `None` once it has been shut down, and in a runtime of the caller's.
-    control: Option<Runtime>,
+    runtime: Option<Runtime>,
 }
 
 /// How a job ended.
@@ -114,8 +142,14 @@ pub(crate) struct Shared {
     /// Keeps a second process of this machine from taking over a job that is well.
     pub(crate) _lock: Option<JobLock>,
     pub(crate) events: UnboundedSender<JobEvent>,
+    /// What runs.
+    pub(crate) live: Arc<Live>,
+    /// What is asked of the job.
+    pub(crate) requests: Arc<Mutex<UnboundedReceiver<Request>>>,
     /// The number of the newest attempt of a job with checkpoints.
     pub(crate) owner: AtomicU64,
+    /// State that tasks leave for an attempt that goes on with it.
+    pub(crate) handback: Arc<Handback>,
 }
 
 impl Job {
@@ -144,7 +178,7 @@ impl Job {
         });
         match started {
             Ok(mut handle) => {
-                handle.control = Some(control);
+                handle.runtime = Some(control);
                 Ok(handle)
             }
             Err(error) => {
@@ -165,22 +199,27 @@ impl Job {
     async fn start_in(plan: &Arc<Plan>, options: &JobOptions, executor: Executor, store: Option<Arc<Store>>) -> Result<JobHandle> {
         let (stop, stopped) = watch::channel(false);
         let (sender, events) = unbounded_channel();
+        let metrics = job_metrics(plan);
+        let live = Arc::new(Live::new(plan, &metrics));
+        let (control, requests) = JobControl::new(stop.clone(), Arc::clone(&live));
         let shared = Shared {
             plan: Arc::clone(plan),
             options: options.clone(),
-            metrics: job_metrics(plan),
+            metrics: Arc::clone(&metrics),
+            live,
+            requests: Arc::new(Mutex::new(requests)),
             stop: stopped,
             committers: Arc::new(Committers::of(plan)),
             _lock: store.as_ref().map(|store| store.lock()).transpose()?,
             store,
             events: sender,
             owner: AtomicU64::new(0),
+            handback: Arc::default(),
             executor: executor.clone(),
         };
-        let metrics = Arc::clone(&shared.metrics);
-        let first = Attempt::open(&shared, options.start).await.map_err(|failed| failed.error)?;
+        let first = Attempt::open(&shared, Begins::First(options.start.clone())).await.map_err(|failed| failed.error)?;
         let supervisor = executor.control().spawn(supervise(shared, first));
-        Ok(JobHandle { supervisor, metrics, stop, events: Some(events), executor, control: None })
+        Ok(JobHandle { supervisor, metrics, stop, control, events: Some(events), executor, runtime: None })
     }
 }
 
@@ -195,7 +234,7 @@ async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
             Ok(attempt) => attempt.run(&shared).await,
             Err(failed) => Err(failed),
         };
-        let Failed { error, may_restart } = match ended {
+        let Failed { error, may_restart, returns } = match ended {
             Ok(AttemptEnd { last_checkpoint }) => {
                 let elapsed_ns = clock.monotonic_ns().saturating_sub(start_ns);
                 // With checkpoints, the last one says which came first: the signal or the end of the input.
@@ -204,6 +243,13 @@ async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
             }
             Err(failed) => failed,
         };
+        if let Some(Returns { to, in_memory, uids, why }) = returns.filter(|_| may_restart).map(|returns| *returns) {
+            drop(shared.events.send(JobEvent::Returned { uids, why }));
+            shared.metrics.reset();
+            let kept = if in_memory { handed_back(&shared) } else { BTreeMap::new() };
+            attempt = Attempt::open(&shared, Begins::Return(to, kept)).await;
+            continue;
+        }
         // What the user's own doing explains, or what the job file asks for, would only fail again.
         if !may_restart || error.kind != ErrorKind::Job || *shared.stop.borrow() || shared.plan.restart == RestartStrategy::None {
             return Err(failed(&shared, error).await);
@@ -212,22 +258,55 @@ async fn supervise(shared: Shared, first: Attempt) -> Result<JobReport> {
             RestartDecision::After { delay_ms } => delay_ms,
             RestartDecision::GiveUp { why } => return Err(failed(&shared, Error { why: format!("{}; {why}", error.why), ..error }).await),
         };
+        shared.live.set_phase(Phase::Restarting);
         drop(shared.events.send(JobEvent::Restarting { why: error.clone(), delay_ms }));
-        let mut stop = shared.stop.clone();
-        tokio::select! {
-            biased;
-            () = tokio::time::sleep(Duration::from_millis(delay_ms)) => {}
-            _ = stop.changed() => return Err(Error { kind: ErrorKind::Interrupted, ..error }),
+        if let Some(ended) = wait_to_restart(&shared, delay_ms, &error).await {
+            return Err(failed(&shared, ended).await);
         }
         shared.metrics.restarts.add(1);
         shared.metrics.reset();
-        attempt = Attempt::open(&shared, StartFrom::Newest).await;
+        attempt = Attempt::open(&shared, Begins::Again).await;
+        shared.live.set_phase(Phase::Running);
     }
+}
+
+/// Waits for the next attempt; gives why there will be none, if somebody has ended the job meanwhile.
+async fn wait_to_restart(shared: &Shared, delay_ms: u64, error: &Error) -> Option<Error> {
+    let mut stop = shared.stop.clone();
+    let mut requests = shared.requests.lock().await;
+    let delay = tokio::time::sleep(Duration::from_millis(delay_ms));
+    tokio::pin!(delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut delay => return None,
+            _ = stop.changed() => return Some(Error { kind: ErrorKind::Interrupted, ..error.clone() }),
+            Some(request) = requests.recv() => match request {
+                Request::Cancel(reply) => {
+                    drop(reply.send(Ok(())));
+                    return Some(shared.live.cancel());
+                }
+                other => other.refuse(&Error::job("nothing was done", "the job has failed and is about to start again", "ask again when it runs: see `weir info`")),
+            },
+        }
+    }
+}
+
+/// What tasks have left, as it was at the barrier of the swap; nothing if some of it can't be undone: then it is read again.
+fn handed_back(shared: &Shared) -> BTreeMap<Place, KeyedState> {
+    shared.handback.is_wanted.store(false, Ordering::Release);
+    let mut states = std::mem::take(&mut *shared.handback.states.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let undone = states.values_mut().try_for_each(KeyedState::undo);
+    if undone.is_ok() { states } else { BTreeMap::new() }
 }
 
 /// The job has failed for good: deletes its checkpoints if the job file wants that.
 async fn failed(shared: &Shared, error: Error) -> Error {
-    let keeps = |settings: &CheckpointSettings| settings.retention != Retention::None;
+    let keeps = |settings: &CheckpointSettings| match settings.retention {
+        Retention::None => false,
+        Retention::DeleteOnCancellation => !shared.live.is_cancelled(),
+        Retention::RetainOnCancellation => true,
+    };
     if let (Some(store), false) = (&shared.store, shared.plan.checkpointing.as_ref().is_none_or(keeps))
         && let Err(left) = delete_all(shared, store).await
     {
@@ -272,6 +351,12 @@ impl JobHandle {
         self.stop.clone()
     }
 
+    /// A way to ask the running job for something, from anywhere.
+    #[must_use]
+    pub fn control(&self) -> JobControl {
+        self.control.clone()
+    }
+
     /// Waits for the end of the job.
     ///
     /// # Errors
@@ -290,8 +375,8 @@ impl JobHandle {
 impl Drop for JobHandle {
     fn drop(&mut self) {
         self.supervisor.abort();
-        if let Some(control) = self.control.take() {
-            control.shutdown_background();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

@@ -53,13 +53,28 @@ pub struct SubtaskMetrics {
     pub broken_instances: Counter,
     /// Keys that have state.
     pub keys: Counter,
+    /// The longest call, nanoseconds; since the last swap of the operator.
+    pub call_max_ns: Counter,
 }
 
 impl SubtaskMetrics {
     fn reset(&self) {
         let Self { records_in, bytes_in, records_out, bytes_out, busy_ns, idle_ns, back_pressured_ns, .. } = self;
-        let Self { skipped, dead_letters, broken_instances, keys, .. } = self;
-        let all = [records_in, bytes_in, records_out, bytes_out, busy_ns, idle_ns, back_pressured_ns, skipped, dead_letters, broken_instances, keys];
+        let Self { skipped, dead_letters, broken_instances, keys, call_max_ns, .. } = self;
+        let all = [
+            records_in,
+            bytes_in,
+            records_out,
+            bytes_out,
+            busy_ns,
+            idle_ns,
+            back_pressured_ns,
+            skipped,
+            dead_letters,
+            broken_instances,
+            keys,
+            call_max_ns,
+        ];
         all.into_iter().for_each(|counter| counter.set(0));
     }
 }

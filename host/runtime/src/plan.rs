@@ -1,29 +1,39 @@
 //! The plan of a job: what would run, decided and checked before anything does.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use weir_checkpoint::manifest::{OperatorKind, OperatorSnapshot, SubtaskSnapshot};
+use weir_checkpoint::compare::{Comparison, GivenUp};
+use weir_checkpoint::manifest::{Manifest, OperatorKind, OperatorSnapshot, SubtaskSnapshot};
 use weir_connect::sink::SinkConfig;
 use weir_connect::source::SourceConfig;
+use weir_model::codec::Codec;
 use weir_model::describe::{FunctionDescription, FunctionKind, Port};
 use weir_model::graph::{NodeIndex, OnError};
-use weir_model::id::{OperatorUid, Parallelism};
+use weir_model::id::{OperatorUid, Parallelism, PluginDigest};
 use weir_model::key_group::MaxParallelism;
 use weir_model::settings::{CheckpointSettings, RestartStrategy, StateSettings};
 use weir_model::{Error, Result};
 use weir_plugin::{Breakage, Guest, InstanceLimits, Plugin, Subtask};
 
+use crate::versions::{compare_plan, max_parallelism};
+
 /// Makes the guest of one subtask.
 pub type GuestMaker = Arc<dyn Fn(Subtask, InstanceLimits) -> Result<Box<dyn Guest>, Breakage> + Send + Sync>;
 
+/// Says why a function of a subtask can't bring a state from an older schema version to its own; `Ok`: it can.
+pub type Migrates = Arc<dyn Fn(Subtask, InstanceLimits, &str, u32) -> Result<(), String> + Send + Sync>;
+
 /// A job that can be started: plugins loaded, connectors configured, every connection checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The job's name.
     pub name: String,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
+    /// Whether the job file says that number.
+    pub max_parallelism_is_set: bool,
     /// How checkpoints are taken; `None`: they are not.
     pub checkpointing: Option<CheckpointSettings>,
     /// How keyed state is kept.
@@ -41,10 +51,12 @@ pub struct Plan {
 }
 
 /// One node of a plan.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PlannedNode {
     /// Its UID.
     pub uid: OperatorUid,
+    /// The UID that it had before: what a snapshot has under that one is its own.
+    pub renamed_from: Option<OperatorUid>,
     /// How many subtasks it has.
     pub parallelism: Parallelism,
     /// Its output ports; with `on-error = "dead-letter"` the last one is the dead letters'.
@@ -54,22 +66,27 @@ pub struct PlannedNode {
 }
 
 /// What a node does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum PlannedKind {
     /// Brings records in.
     Source(SourceConfig),
     /// Runs a function of a plugin.
-    Operator(PlannedOperator),
+    Operator(Box<PlannedOperator>),
     /// Takes records out.
     Sink(SinkConfig),
 }
 
 /// A node that runs a function of a plugin.
+#[derive(Clone)]
 pub struct PlannedOperator {
     /// The plugin's name in the job file.
     pub plugin: String,
-    /// The SHA-256 of the plugin, in hexadecimal.
-    pub digest: String,
+    /// The plugin that runs.
+    pub digest: PluginDigest,
+    /// Where the plugin was read; `None`: it is kept with the job's checkpoints.
+    pub file: Option<PathBuf>,
+    /// The host interfaces that the plugin uses.
+    pub imports: Vec<String>,
     /// The function.
     pub function: FunctionDescription,
     /// What the guest gets at `open`.
@@ -80,6 +97,8 @@ pub struct PlannedOperator {
     pub limits: InstanceLimits,
     /// Where instances come from.
     pub guests: GuestMaker,
+    /// From which older schema versions it can migrate.
+    pub migrates: Migrates,
 }
 
 impl std::fmt::Debug for PlannedOperator {
@@ -163,19 +182,33 @@ impl Plan {
         }
     }
 
-    /// What a checkpoint says of a node, given what its subtasks contributed.
-    pub(crate) fn operator_snapshot(&self, node: &PlannedNode, subtasks: Vec<SubtaskSnapshot>) -> OperatorSnapshot {
-        let (kind, function, plugin_digest, states) = match &node.kind {
-            PlannedKind::Source(_) => (OperatorKind::Source, "source".to_owned(), None, Vec::new()),
-            PlannedKind::Sink(_) => (OperatorKind::Sink, "sink".to_owned(), None, Vec::new()),
-            PlannedKind::Operator(operator) => {
-                let digest = self.plugins.get(&operator.plugin).map(|plugin| plugin.digest());
-                (OperatorKind::Operator, operator.function.name.clone(), digest, operator.function.states.clone())
-            }
-        };
-        let contract = if kind == OperatorKind::Operator { weir_plugin::load::CONTRACT.to_owned() } else { String::new() };
-        let (uid, parallelism) = (node.uid.clone(), node.parallelism.get());
-        OperatorSnapshot { uid, kind, function, plugin_digest, contract, parallelism, states, subtasks }
+    /// Holds the job against a snapshot that is called `name` in messages: what `weir run -s` does before a record flows.
+    #[must_use]
+    pub fn held_against(&self, manifest: &Manifest, name: &str, given_up: GivenUp<'_>) -> Comparison {
+        let plan = Self { max_parallelism: max_parallelism(self, manifest), ..self.clone() };
+        compare_plan(&plan, manifest, name, given_up)
+    }
+
+    /// What a checkpoint says of a node, given what its subtasks contributed. `file` is what the job file says of the node.
+    pub(crate) fn operator_snapshot(node: &PlannedNode, file: &PlannedNode, subtasks: Vec<SubtaskSnapshot>) -> OperatorSnapshot {
+        let operator = node.operator();
+        let function = operator.map(|operator| &operator.function);
+        OperatorSnapshot {
+            uid: node.uid.clone(),
+            kind: node.operator_kind(),
+            function: function.map_or_else(|| node.operator_kind().to_string(), |function| function.name.clone()),
+            plugin_digest: operator.map(|operator| operator.digest),
+            file_digest: file.operator().map(|operator| operator.digest),
+            is_swapped: operator.zip(file.operator()).is_some_and(|(operator, file)| !operator.is_same_code(file)),
+            next: None,
+            has_component: false,
+            contract: operator.map_or_else(String::new, |_| weir_plugin::load::CONTRACT.to_owned()),
+            imports: operator.map(|operator| operator.imports.clone()).unwrap_or_default(),
+            key_codec: node.key_codec(),
+            parallelism: node.parallelism.get(),
+            states: function.map(|function| function.states.clone()).unwrap_or_default(),
+            subtasks,
+        }
     }
 
     /// The connections that end at `node`, in order of its inputs.
@@ -189,10 +222,56 @@ impl Plan {
     }
 }
 
+impl PlannedOperator {
+    /// Whether another one runs the same function of the same plugin.
+    #[must_use]
+    pub fn is_same_code(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.function.name == other.function.name
+    }
+
+    /// The same operator with another version of its code.
+    #[must_use]
+    pub fn with_version(&self, plugin: &Plugin, function: &FunctionDescription, file: Option<PathBuf>) -> Self {
+        let (maker, asked) = (plugin.clone(), plugin.clone());
+        Self {
+            migrates: Arc::new(move |subtask, limits, state, from| asked.migrates(subtask, limits, state, from)),
+            digest: plugin.digest(),
+            file,
+            imports: plugin.imports().to_vec(),
+            function: function.clone(),
+            guests: Arc::new(move |subtask, limits| maker.instantiate(subtask, limits)),
+            ..self.clone()
+        }
+    }
+}
+
 impl PlannedNode {
+    /// The function that it runs; `None` for a source or a sink.
+    #[must_use]
+    pub fn operator(&self) -> Option<&PlannedOperator> {
+        if let PlannedKind::Operator(operator) = &self.kind { Some(operator) } else { None }
+    }
+
+    /// How the keys of its states are read; `None` when it has none.
+    #[must_use]
+    pub fn key_codec(&self) -> Option<Codec> {
+        let function = self.operator().map(|operator| &operator.function).filter(|_| self.is_keyed());
+        function.and_then(|function| function.inputs.first()).map(|port| port.key.clone())
+    }
+
+    /// What it is, as checkpoints say it.
+    #[must_use]
+    pub fn operator_kind(&self) -> OperatorKind {
+        match self.kind {
+            PlannedKind::Source(_) => OperatorKind::Source,
+            PlannedKind::Operator(_) => OperatorKind::Operator,
+            PlannedKind::Sink(_) => OperatorKind::Sink,
+        }
+    }
+
     /// Whether its input is exchanged by key.
     #[must_use]
     pub fn is_keyed(&self) -> bool {
-        matches!(&self.kind, PlannedKind::Operator(operator) if operator.function.kind == FunctionKind::Keyed)
+        self.operator().is_some_and(|operator| operator.function.kind == FunctionKind::Keyed)
     }
 }

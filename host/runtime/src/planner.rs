@@ -33,6 +33,7 @@ impl Plan {
         let plan = Self {
             name: graph.name,
             max_parallelism: graph.max_parallelism,
+            max_parallelism_is_set: graph.max_parallelism_is_set,
             checkpointing: graph.checkpointing,
             state: graph.state,
             restart: graph.restart,

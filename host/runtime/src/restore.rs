@@ -5,20 +5,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_checkpoint::manifest::{FileEntry, FileScope, Manifest, OperatorKind};
-use weir_checkpoint::resolve::{self, FileToRead, GivenUp, JobOperator};
+use weir_checkpoint::compare::{DroppedState, GivenUp};
+use weir_checkpoint::manifest::{FileEntry, FileScope};
+use weir_checkpoint::resolve::{FileToRead, RestorePlan};
 use weir_checkpoint::store::Store;
-use weir_model::describe::StateDescriptor;
 use weir_model::fail_point::{FailPoint, pass};
-use weir_model::id::{CheckpointId, SubtaskIndex};
+use weir_model::id::SubtaskIndex;
 use weir_model::key_group::{MaxParallelism, hash_key};
 use weir_model::rows::{Batch, BatchBuilder};
 use weir_model::{Error, ErrorKind, Result};
-use weir_state::{FileError, KeyedState, RestoreError, SnapshotScope, StateFileIndex, StateFileInfo, match_states};
+use weir_state::{FileError, KeyedState, RestoreError, SnapshotScope, StateFileIndex, StateFileInfo};
 
 use crate::executor::Executor;
 use crate::in_flight;
-use crate::plan::{Plan, PlannedKind, PlannedNode};
+use crate::origin::Origin;
+use crate::plan::{Plan, PlannedNode};
 
 /// A subtask of a node.
 pub(crate) type Place = (usize, u32);
@@ -26,8 +27,8 @@ pub(crate) type Place = (usize, u32);
 /// What an attempt starts from.
 #[derive(Default)]
 pub(crate) struct Restored {
-    /// The checkpoint; `None`: there is none, the job starts from the beginning.
-    pub(crate) checkpoint: Option<CheckpointId>,
+    /// Whether there is anything to go on from: otherwise the job starts from the beginning.
+    pub(crate) is_restored: bool,
     /// By source or sink: what its subtasks had written down, in whatever number they were.
     pub(crate) positions: BTreeMap<usize, Vec<Vec<u8>>>,
     /// By subtask of a keyed operator: its state.
@@ -43,57 +44,61 @@ pub(crate) type NewState<'a> = dyn Fn(&PlannedNode, SubtaskIndex) -> Result<Keye
 
 /// What a job is restored from.
 pub(crate) struct RestoreFrom<'a> {
-    pub(crate) manifest: &'a Manifest,
-    pub(crate) store: &'a Arc<Store>,
-    /// What of it the job may lack.
+    /// What each node takes.
+    pub(crate) wanted: &'a RestorePlan,
+    pub(crate) origin: &'a Origin,
+    /// What is given up of what it has.
     pub(crate) given_up: GivenUp<'a>,
+    /// State that is in memory already, as the snapshot has it.
+    pub(crate) kept: BTreeMap<Place, KeyedState>,
 }
 
-/// Reads what a checkpoint holds for the nodes of `plan`.
+/// Reads what a snapshot holds for the nodes of `plan`, which has been held against it.
 ///
 /// # Errors
-/// When the job isn't the one that took the checkpoint, or a file can't be read or doesn't verify.
+/// When a file can't be read or doesn't verify.
 pub(crate) async fn restore(
     plan: &Plan,
-    RestoreFrom { manifest, store, given_up }: RestoreFrom<'_>,
+    RestoreFrom { wanted, origin, given_up, mut kept }: RestoreFrom<'_>,
     executor: &Executor,
     now_ms: i64,
     new_state: &NewState<'_>,
 ) -> Result<Restored> {
-    let job: Vec<_> = plan.nodes.iter().map(job_operator).collect();
-    let wanted = resolve::plan(manifest, plan.max_parallelism, &job, given_up)?;
-    let mut restored = Restored { checkpoint: Some(manifest.checkpoint), ..Restored::default() };
+    let mut restored = Restored { is_restored: true, ..Restored::default() };
     let mut loads = Vec::new();
     for (number, node) in plan.nodes.iter().enumerate() {
         let Some(wanted) = wanted.of(&node.uid) else { continue };
-        if !matches!(node.kind, PlannedKind::Operator(_)) {
+        if node.operator().is_none() {
             restored.positions.insert(number, wanted.positions());
         }
-        for (subtask, wanted) in node.parallelism.subtasks().zip(&wanted.subtasks) {
+        for (subtask, wanted_here) in node.parallelism.subtasks().zip(&wanted.subtasks) {
             let place = (number, subtask.0);
-            for file in &wanted.in_flight {
-                let batches = read_in_flight(file, store, plan.max_parallelism).await?;
+            for file in &wanted_here.in_flight {
+                let batches = read_in_flight(file, &origin.files, plan.max_parallelism).await?;
                 restored.in_flight.entry(place).or_default().extend(batches);
             }
-            let PlannedKind::Operator(operator) = &node.kind else { continue };
             if !node.is_keyed() {
-                if !wanted.files.is_empty() && !given_up.state_of.contains(&node.uid) {
-                    return Err(unkeyed(node, manifest.checkpoint));
-                }
                 continue;
             }
-            if wanted.files.iter().all(|file| file.is_own) {
-                restored.files.insert(place, wanted.files.iter().map(|file| file.file.clone()).collect());
+            // Files of another folder are nobody's base: the first checkpoint is a full one.
+            if origin.is_own && wanted_here.files.iter().all(|file| file.is_own) {
+                restored.files.insert(place, wanted_here.files.iter().map(|file| file.file.clone()).collect());
             }
+            if let Some(state) = kept.remove(&place) {
+                restored.states.insert(place, state);
+                continue;
+            }
+            let old = wanted.snapshot.uid.clone();
+            let dropped = given_up.states.iter().filter(|dropped| dropped.uid == old).cloned().collect();
             let load = Load {
-                uid: node.uid.to_string(),
-                checkpoint: manifest.checkpoint,
+                node: node.uid.to_string(),
+                snapshot: origin.name.clone(),
+                dropped,
                 state: new_state(node, subtask)?,
-                states: operator.function.states.clone(),
-                store: Arc::clone(store),
+                store: Arc::clone(&origin.files),
                 now_ms,
             };
-            loads.push((place, executor.offload(load.run(wanted.files.clone()))));
+            loads.push((place, executor.offload(load.run(wanted_here.files.clone()))));
         }
     }
     for (place, loading) in loads {
@@ -101,18 +106,6 @@ pub(crate) async fn restore(
         restored.states.insert(place, state?);
     }
     Ok(restored)
-}
-
-pub(crate) fn job_operator(node: &PlannedNode) -> JobOperator {
-    JobOperator { uid: node.uid.clone(), kind: operator_kind(node), parallelism: node.parallelism }
-}
-
-pub(crate) fn operator_kind(node: &PlannedNode) -> OperatorKind {
-    match node.kind {
-        PlannedKind::Source(_) => OperatorKind::Source,
-        PlannedKind::Operator(_) => OperatorKind::Operator,
-        PlannedKind::Sink(_) => OperatorKind::Sink,
-    }
 }
 
 pub(crate) fn shut_down() -> Error {
@@ -130,10 +123,12 @@ fn refuse(file: &FileEntry, why: impl Into<String>) -> Error {
 
 /// The loading of one subtask's state.
 struct Load {
-    uid: String,
-    checkpoint: CheckpointId,
+    node: String,
+    /// What messages call the snapshot.
+    snapshot: String,
+    /// What is given up of it.
+    dropped: Vec<DroppedState>,
     state: KeyedState,
-    states: Vec<StateDescriptor>,
     store: Arc<Store>,
     /// What expires by now isn't loaded: wall-clock time, milliseconds since the Unix epoch.
     now_ms: i64,
@@ -156,16 +151,19 @@ impl Load {
 
     async fn file(&mut self, file: &FileEntry, key_groups: Range<u32>) -> Result<()> {
         let index = self.index(file).await?;
-        let numbers = match_states(index.states(), &self.states).map_err(|error| {
-            let what = format!("operator {}, checkpoint {}", self.uid, self.checkpoint);
-            Error::incompatible(what, error.to_string(), "use the plugin version that took the checkpoint, or start from the beginning with --fresh")
+        let is_given_up =
+            |name: &str| file.rows == 0 || self.dropped.iter().any(|dropped| dropped.state.as_deref().is_none_or(|state| state == name));
+        let numbers = self.state.accept(index.states(), &is_given_up).map_err(|error| {
+            let what = format!("`{}` can't be restored from {}", self.node, self.snapshot);
+            Error::incompatible(what, error.to_string(), "use the plugin version that took it, or start from the beginning with --fresh")
         })?;
         for range in index.ranges(&key_groups) {
             let bytes = read(&self.store, file, range.clone()).await?;
             let state = &mut self.state;
             let result = index.read(&range, &bytes, &key_groups, |mut row| -> Result<(), RestoreError> {
-                // Every number of the file has one of the function: they were matched.
-                row.state = numbers.get(row.state).copied().unwrap_or(row.state);
+                // Every number of the file has an entry; what is given up has no number here.
+                let Some(number) = numbers.get(row.state).copied().flatten() else { return Ok(()) };
+                row.state = number;
                 Ok(state.load(&row)?)
             });
             result.map_err(|error| refuse(file, error.to_string()))?;
@@ -191,16 +189,6 @@ impl Load {
             }
         }
     }
-}
-
-/// A checkpoint has state of a function that has none now.
-fn unkeyed(node: &PlannedNode, checkpoint: CheckpointId) -> Error {
-    let uid = &node.uid;
-    Error::incompatible(
-        format!("`{uid}` can't be restored from {}", weir_checkpoint::paths::checkpoint(checkpoint)),
-        "the function under that UID had state and has none now: the state would be lost",
-        format!("give the new function another UID, or give the state up with `--drop-state {uid}`"),
-    )
 }
 
 /// Part of a file.

@@ -14,7 +14,7 @@ use weir_model::rows::Batch;
 use weir_model::time::SharedClock;
 
 use crate::chain::{Chain, Target};
-use crate::command::{Command, Link, Report, next_command};
+use crate::command::{Command, Handback, Link, Report, SwapSlot, TaskSwap, next_command};
 use crate::exchange::{Cancelled, Outbox};
 use crate::gate::{Arrival, InputGate};
 use crate::metrics::{NodeMetrics, SubtaskMetrics};
@@ -34,8 +34,10 @@ pub(crate) enum Head {
 pub(crate) struct Task {
     pub(crate) head: Head,
     pub(crate) chain: Chain,
-    /// The nodes of the stages, for their counters at the end.
+    /// The nodes of the stages.
     pub(crate) nodes: Vec<usize>,
+    /// Its number among the subtasks of each of them.
+    pub(crate) subtask: u32,
     pub(crate) clock: SharedClock,
     /// Set when another task has failed: seen between two calls of a guest.
     pub(crate) cancelled: Arc<AtomicBool>,
@@ -54,11 +56,20 @@ pub(crate) struct Checkpoints {
     is_last: bool,
     /// The job was restored, and no barrier has come since.
     before_first: bool,
+    /// New versions of operators, once somebody has put them there.
+    swap: SwapSlot,
+    /// Stages whose version is on trial.
+    on_trial: Vec<usize>,
+    /// One of those has failed: nothing is worked on until it is known what becomes of it.
+    is_held: bool,
+    /// Where state goes when the task is dropped and somebody wants it.
+    handback: Arc<Handback>,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(link: Link, is_restored: bool) -> Self {
-        Self { link, pending: Pending::default(), drained: false, is_last: false, before_first: is_restored }
+    pub(crate) fn new(link: Link, is_restored: bool, swap: SwapSlot, on_trial: Vec<usize>, handback: Arc<Handback>) -> Self {
+        let (pending, on_trial) = (Pending::default(), on_trial);
+        Self { link, pending, drained: false, is_last: false, before_first: is_restored, swap, on_trial, is_held: false, handback }
     }
 }
 
@@ -66,6 +77,9 @@ impl Checkpoints {
 const READY_BYTES_MAX: usize = 1 << 20;
 /// Frozen rows that are captured between two batches: a fraction of a millisecond.
 const CAPTURE_ROWS: usize = 2048;
+
+/// Values that are migrated between two batches: a fraction of a millisecond.
+const MIGRATED_VALUES: usize = 1024;
 
 /// How a task ended short of its end.
 #[derive(Debug)]
@@ -137,10 +151,14 @@ impl Task {
             // Gives way to other tasks now and then, even when nothing here ever has to wait.
             tokio::task::coop::consume_budget().await;
             let event = self.next().await?;
-            if self.handle(event).await? == Flow::End {
-                break;
+            match self.handle(event).await {
+                Ok(Flow::Go) => {}
+                Ok(Flow::End) => break,
+                Err(TaskError::Failed(why)) if self.is_on_trial() => self.hold(why),
+                Err(error) => return Err(error),
             }
             self.capture()?;
+            self.migrate()?;
         }
         let prepared = if self.checkpoints.is_some() {
             Vec::new()
@@ -208,6 +226,19 @@ impl Task {
             }
             (Command::Unalign(barrier), Head::Gate(gate)) => gate.unalign(barrier),
             (Command::Trigger(_), Head::Gate(_)) | (Command::Unalign(_), Head::Source(_)) => {}
+            (Command::EndTrial, _) => {
+                self.chain.end_undo();
+                if let Some(checkpoints) = &mut self.checkpoints {
+                    checkpoints.on_trial.clear();
+                }
+            }
+            (Command::BeginShadow(versions), _) => self.chain.begin_shadow(versions, &self.nodes, self.clock.monotonic_ns()),
+            (Command::EndShadow, _) => {
+                let counts = self.chain.end_shadow(&self.nodes);
+                if let Some(checkpoints) = &self.checkpoints {
+                    checkpoints.link.report(Report::Shadowed(counts));
+                }
+            }
             (Command::Completed(checkpoint), head) => {
                 if let Head::Source(source) = head {
                     source.reader.completed(checkpoint);
@@ -266,6 +297,9 @@ impl Task {
         let link = &checkpoints.link;
         parts.extend(self.chain.freeze(barrier.checkpoint, |stage| link.take_needs_full(before + stage))?);
         pass(FailPoint::SnapshotFrozen)?;
+        if barrier.kind == BarrierKind::Swap {
+            swap_in(checkpoints, &mut self.chain, &self.nodes, &self.clock)?;
+        }
         timings.frozen_at_ns = self.clock.monotonic_ns();
         timings.sync_ns = timings.frozen_at_ns.saturating_sub(start_ns);
         checkpoints.drained |= barrier.kind == BarrierKind::Drain;
@@ -276,6 +310,29 @@ impl Task {
             outbox.barrier(barrier).await?;
         }
         pass(FailPoint::BarrierForwarded)?;
+        Ok(())
+    }
+
+    /// Whether it was a version on trial that has just failed.
+    fn is_on_trial(&self) -> bool {
+        let on_trial = self.checkpoints.as_ref().map(|checkpoints| checkpoints.on_trial.as_slice()).unwrap_or_default();
+        self.chain.failed_stage().is_some_and(|stage| on_trial.contains(&stage))
+    }
+
+    /// Works on nothing any more, but for snapshots: the barrier of the swap may still be on its way through other tasks.
+    fn hold(&mut self, why: Error) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.is_held = true;
+            checkpoints.link.report(Report::OnTrialFailed { why });
+        }
+    }
+
+    /// Brings some values to the schema version of the version that runs, if there are any of older ones.
+    fn migrate(&mut self) -> Result<(), TaskError> {
+        match self.chain.migrate_some(MIGRATED_VALUES) {
+            Err(why) if self.is_on_trial() => self.hold(why),
+            migrated => migrated?,
+        }
         Ok(())
     }
 
@@ -343,6 +400,12 @@ impl Task {
 
     /// The next event. A task that has to wait shows first what its sinks have, and sends what has waited for the linger time.
     async fn next(&mut self) -> Result<Event, TaskError> {
+        if let Some(checkpoints) = self.checkpoints.as_mut().filter(|checkpoints| checkpoints.is_held) {
+            if checkpoints.pending.is_capturing() {
+                return Ok(Event::Capture);
+            }
+            return next_command(Some(&mut checkpoints.link)).await.map(Event::Command);
+        }
         let mut link = self.checkpoints.as_mut().map(|checkpoints| &mut checkpoints.link);
         if let Some(link) = &mut link
             && let Some(command) = link.try_next()?
@@ -367,7 +430,7 @@ impl Task {
         if let Some(event) = at_once.filter(|event| !(is_over && matches!(event, Event::Cancelled | Event::End))) {
             return Ok(event);
         }
-        if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.pending.is_capturing()) {
+        if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.pending.is_capturing()) || self.chain.is_migrating() {
             // The producer that has just been woken may wait for this very thread, where no other can take it over: without this, a whole capture would hold it up.
             tokio::task::yield_now().await;
             return Ok(Event::Capture);
@@ -415,6 +478,35 @@ impl Task {
         let waited_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
         self.metrics().for_each(|metrics| metrics.back_pressured_ns.add(waited_ns));
         Ok(())
+    }
+}
+
+/// Puts new versions into the place of those that have run up to this barrier.
+fn swap_in(checkpoints: &mut Checkpoints, chain: &mut Chain, nodes: &[usize], clock: &SharedClock) -> Result<(), TaskError> {
+    let start_ns = clock.monotonic_ns();
+    let swap = checkpoints.swap.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    if let Some(TaskSwap { versions, on_trial }) = swap {
+        if on_trial {
+            chain.begin_undo();
+        }
+        let stages = chain.replace(versions, nodes)?;
+        if on_trial {
+            checkpoints.on_trial = stages;
+        }
+        pass(FailPoint::V1Drained)?;
+    }
+    let held_us = clock.monotonic_ns().saturating_sub(start_ns) / 1000;
+    checkpoints.link.report(Report::Swapped { held_us });
+    Ok(())
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        if checkpoints.handback.is_wanted.load(Ordering::Acquire) {
+            let mut states = checkpoints.handback.states.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            states.extend(self.chain.take_states(&self.nodes).map(|(node, state)| ((node, self.subtask), state)));
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct NodeAck {
     pub(crate) node: usize,
     pub(crate) subtask: SubtaskIndex,
     pub(crate) snapshot: SubtaskSnapshot,
+    /// The states that its files have values of.
+    pub(crate) states: Vec<StateDescriptor>,
     /// Bytes that were written for this checkpoint.
     pub(crate) written_bytes: u64,
 }
@@ -67,6 +69,7 @@ pub(crate) struct Uploader {
 pub(crate) struct UploadNode {
     pub(crate) node: usize,
     pub(crate) uid: OperatorUid,
+    /// The states that were captured last.
     pub(crate) states: Vec<StateDescriptor>,
     /// The files that together hold what was captured so far: a full one, then increments.
     pub(crate) files: Vec<FileEntry>,
@@ -137,11 +140,15 @@ impl Uploader {
                 (snapshot.position, snapshot.handles) = (state, handles);
             }
             Part::Keyed(scope, captured) => {
+                if let (Some(node), Some(captured)) = (self.nodes.get_mut(at), &captured) {
+                    node.states = captured.states().to_vec();
+                }
                 written_bytes = self.write_rows(at, checkpoint, scope, captured).await?;
                 snapshot.files = self.nodes.get(at).map(|node| node.files.clone()).unwrap_or_default();
             }
         }
-        Ok(self.nodes.get(at).map(|node| NodeAck { node: node.node, subtask: self.subtask, snapshot, written_bytes }))
+        let ack = |node: &UploadNode| NodeAck { node: node.node, subtask: self.subtask, snapshot, states: node.states.clone(), written_bytes };
+        Ok(self.nodes.get(at).map(ack))
     }
 
     /// Writes the rows of a keyed node and brings its list of files up to date; gives the bytes written.
@@ -160,7 +167,7 @@ impl Uploader {
                     let part = if number == 0 { scope_name(scope).to_owned() } else { format!("{}-{number}", scope_name(scope)) };
                     paths::state_file(&node.uid, self.owner, checkpoint, self.subtask.0, &part)
                 };
-                write_files(&self.store, path, captured, &node.states).await
+                write_files(&self.store, path, captured).await
             }
             _ => Ok(Vec::new()),
         };
@@ -205,10 +212,10 @@ impl Uploader {
 }
 
 /// Writes captured rows, file after file, so that little of what comes from a disk is in memory at a time.
-async fn write_files(store: &Store, path: impl Fn(usize) -> String, mut captured: Captured, states: &[StateDescriptor]) -> Result<Vec<FileEntry>> {
+async fn write_files(store: &Store, path: impl Fn(usize) -> String, mut captured: Captured) -> Result<Vec<FileEntry>> {
     let mut written = Vec::new();
     let failed = |error| state_failed("the state can't be read from its working files", &error);
-    while let Some(file) = captured.next_file(states).map_err(failed)? {
+    while let Some(file) = captured.next_file().map_err(failed)? {
         let entry = entry_of(path(written.len()), &file.info);
         store.put_file(&entry.path, Bytes::from(file.bytes)).await?;
         written.push(entry);
