@@ -1,6 +1,9 @@
 //! The command line: the one definition from which parsing, help, completions and man pages come.
 
 mod examples;
+mod reach;
+mod savepoint;
+mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +12,12 @@ use std::sync::LazyLock;
 use clap::builder::styling::Style;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub(crate) use reach::{CancelArgs, InfoArgs, ListArgs, SavepointArgs, StopArgs, SwapArgs, TakeArgs};
+pub(crate) use savepoint::{
+    ExportFormat, RekeyArgs, SavepointCommand, SavepointDiffArgs, SnapshotArgs, StateCommand, StateDiffArgs, StateExportArgs, StateGetArgs,
+    StateLsArgs,
+};
+use weir_checkpoint::compare::DroppedState;
 use weir_model::Error;
 use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
 
@@ -56,7 +65,9 @@ pub(crate) enum Command {
     /// A job with checkpoints goes on by itself from the newest one in its checkpoint folder, whatever ended the run before.
     ///
     /// The first Ctrl-C (or SIGTERM) ends the sources and lets everything under way go through to the sinks, with checkpoints up to a last one that
-    /// the next run goes on from; the second ends the process at once.
+    /// the next run goes on from, with a `savepoint-dir` up to a savepoint; the second ends the process at once.
+    ///
+    /// While it runs, `weir list`, `info`, `savepoint`, `stop`, `cancel` and `swap` reach it from other terminals of the same user.
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Show what a job would run: nodes, exchanges, codecs, states; start nothing
@@ -65,6 +76,38 @@ pub(crate) enum Command {
     /// Show a job's checkpoints: when, how long, how large, who is late, why one failed
     #[command(after_help = examples::CHECKPOINTS)]
     Checkpoints(CheckpointsArgs),
+    /// List your running jobs
+    #[command(after_help = examples::LIST)]
+    List(ListArgs),
+    /// Show how a job is: nodes and the versions that run, records, state, checkpoints
+    #[command(after_help = examples::INFO)]
+    Info(InfoArgs),
+    /// Take a savepoint of a running job, which goes on
+    ///
+    /// What the job emits is not committed by it. The savepoint's path is printed on standard output. A command that is interrupted doesn't end the
+    /// savepoint.
+    #[command(after_help = examples::SAVEPOINT)]
+    Savepoint(SavepointArgs),
+    /// Stop a running job with a savepoint
+    ///
+    /// All output before the savepoint is committed, and no record follows it. The command waits until the job has ended, and prints the savepoint's
+    /// path on standard output.
+    #[command(after_help = examples::STOP)]
+    Stop(StopArgs),
+    /// Cancel a running job
+    ///
+    /// What came since the last checkpoint is neither committed nor kept, but in the savepoint if there is one.
+    #[command(after_help = examples::CANCEL)]
+    Cancel(CancelArgs),
+    /// Replace the version of a running job's operators, which keep their state
+    ///
+    /// The plugin is read, checked and compiled first. The operators change to it at one barrier, while the sources go on; the version before goes on if
+    /// anything is wrong with the new one.
+    #[command(after_help = examples::SWAP, override_usage = "weir swap [OPTIONS] <ID> <UID>... <NEW.wasm>\n       weir swap --history <ID>")]
+    Swap(SwapArgs),
+    /// Read the state in a savepoint or retained checkpoint
+    #[command(subcommand)]
+    State(StateCommand),
     /// Build, check or describe a plugin
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -102,14 +145,23 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     /// Start from the beginning: the checkpoints of earlier runs are deleted
-    #[arg(long, conflicts_with = "restore_from")]
+    #[arg(long, conflicts_with_all = ["restore_from", "from_savepoint"])]
     pub(crate) fresh: bool,
+    /// Start from this savepoint or retained checkpoint: its folder, as a path or URL
+    #[arg(short = 's', long, alias = "fromSavepoint", value_name = "PATH", conflicts_with = "restore_from")]
+    pub(crate) from_savepoint: Option<String>,
+    /// Whose the savepoint is then: it stays the user's, or becomes the job's first checkpoint, to be deleted like any other [default: no-claim]
+    #[arg(long, alias = "claimMode", value_name = "MODE", requires = "from_savepoint")]
+    pub(crate) claim_mode: Option<ClaimMode>,
     /// Go on from this retained checkpoint, such as chk-41, instead of the newest
     #[arg(long, value_name = "CHECKPOINT", value_parser = checkpoint)]
     pub(crate) restore_from: Option<CheckpointId>,
-    /// Give up the state of a node that the checkpoint has and the job file hasn't any more (repeatable; Flink's --allowNonRestoredState, by name)
-    #[arg(long, value_name = "UID", value_parser = uid)]
-    pub(crate) drop_state: Vec<OperatorUid>,
+    /// Give up the state of a node that the checkpoint or savepoint has, or one state of it (repeatable)
+    #[arg(long, value_name = "UID[.STATE]", value_parser = dropped_state)]
+    pub(crate) drop_state: Vec<DroppedState>,
+    /// Give up the state of every node that the checkpoint or savepoint has and the job file hasn't
+    #[arg(short = 'n', long, alias = "allowNonRestoredState")]
+    pub(crate) allow_non_restored_state: bool,
     /// Print the closing summary as one JSON object on standard output, and errors as JSON; not for jobs with a print sink
     #[arg(long)]
     pub(crate) json: bool,
@@ -121,11 +173,29 @@ pub(crate) struct RunArgs {
     pub(crate) quiet: bool,
 }
 
+/// Whose a savepoint is once a job has started from it, as in Flink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClaimMode {
+    #[value(alias = "NO_CLAIM")]
+    NoClaim,
+    #[value(alias = "CLAIM")]
+    Claim,
+}
+
 /// `weir plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
+    /// Say what becomes of each node's state when the job goes on from this savepoint or retained checkpoint; exit code 3 if it can't
+    #[arg(short = 's', long, alias = "fromSavepoint", value_name = "PATH")]
+    pub(crate) from_savepoint: Option<String>,
+    /// As for `weir run`
+    #[arg(long, value_name = "UID[.STATE]", value_parser = dropped_state, requires = "from_savepoint")]
+    pub(crate) drop_state: Vec<DroppedState>,
+    /// As for `weir run`
+    #[arg(short = 'n', long, alias = "allowNonRestoredState", requires = "from_savepoint")]
+    pub(crate) allow_non_restored_state: bool,
     /// Print the plan, and errors, as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -134,8 +204,8 @@ pub(crate) struct PlanArgs {
 /// `weir checkpoints`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointsArgs {
-    /// The job file, or the job's folder among the checkpoints; the job may be running
-    #[arg(value_name = "JOB.toml|FOLDER")]
+    /// A job by its id or name, the job file, or the job's folder among the checkpoints; the job may be running
+    #[arg(value_name = "ID|JOB.toml|FOLDER")]
     pub(crate) job: PathBuf,
     /// Show this one by node, such as chk-41
     #[arg(value_parser = checkpoint)]
@@ -192,6 +262,21 @@ pub(crate) struct PluginArgs {
 /// The commands by task: heading, and the words of each command.
 const GROUPS: &[(&str, &[&[&str]])] = &[
     ("Jobs", &[&["run"], &["plan"], &["checkpoints"]]),
+    ("Running jobs", &[&["list"], &["info"], &["savepoint"], &["stop"], &["cancel"], &["swap"]]),
+    (
+        "Savepoints",
+        &[
+            &["savepoint", "inspect"],
+            &["savepoint", "verify"],
+            &["savepoint", "diff"],
+            &["savepoint", "dispose"],
+            &["savepoint", "rekey"],
+            &["state", "ls"],
+            &["state", "get"],
+            &["state", "export"],
+            &["state", "diff"],
+        ],
+    ),
     ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"]]),
     ("This program", &[&["completions"], &["man"]]),
 ];
@@ -261,6 +346,10 @@ fn uid(text: &str) -> Result<OperatorUid, String> {
     OperatorUid::new(text).map_err(|error| error.why)
 }
 
+fn dropped_state(text: &str) -> Result<DroppedState, String> {
+    text.parse().map_err(|error: Error| error.why)
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
@@ -288,10 +377,11 @@ mod tests {
         listed.sort();
         let mut defined = Vec::new();
         for sub in command.get_subcommands() {
-            match sub.get_subcommands().count() {
-                0 => defined.push(vec![sub.get_name()]),
-                _ => defined.extend(sub.get_subcommands().map(|below| vec![sub.get_name(), below.get_name()])),
+            // `weir savepoint ID` does something beside its subcommands.
+            if !sub.has_subcommands() || sub.is_args_conflicts_with_subcommands_set() {
+                defined.push(vec![sub.get_name()]);
             }
+            defined.extend(sub.get_subcommands().map(|below| vec![sub.get_name(), below.get_name()]));
         }
         defined.sort();
         assert_eq!(listed, defined);
@@ -325,6 +415,33 @@ mod tests {
     }
 
     #[test]
+    fn flinks_words_for_a_start_from_a_savepoint_are_taken() {
+        let check = |line: &str, expected: (Option<&str>, Option<ClaimMode>, bool)| {
+            let Command::Run(run) = parse(&words(&format!("weir run job.toml {line}"))).unwrap().command else { panic!("{line}") };
+            assert_eq!((run.from_savepoint.as_deref(), run.claim_mode, run.allow_non_restored_state), expected, "{line}");
+        };
+        check("-s sp", (Some("sp"), None, false));
+        check("--fromSavepoint s3://b/sp -n", (Some("s3://b/sp"), None, true));
+        check("--from-savepoint sp --claim-mode claim --allowNonRestoredState", (Some("sp"), Some(ClaimMode::Claim), true));
+        check("-s sp --claimMode NO_CLAIM", (Some("sp"), Some(ClaimMode::NoClaim), false));
+        for line in ["-s sp --fresh", "-s sp --restore-from chk-1", "--claim-mode claim", "-s sp --claim-mode legacy"] {
+            assert!(parse(&words(&format!("weir run job.toml {line}"))).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_savepoint_is_taken_of_a_job() {
+        let Command::Savepoint(SavepointArgs { take: Some(take), command: None }) =
+            parse(&words("weir savepoint words dir --detached")).unwrap().command
+        else {
+            panic!("not taken")
+        };
+        assert_eq!((take.job.as_str(), take.dir.as_deref(), take.detached), ("words", Some("dir"), true));
+        let Command::Cancel(cancel) = parse(&words("weir cancel words -s")).unwrap().command else { panic!("not cancelled") };
+        assert_eq!((cancel.job.as_str(), cancel.with_savepoint), ("words", Some(None)));
+    }
+
+    #[test]
     fn a_mistake_says_what_is_wrong() {
         let check = |line: &str, why: &str| {
             let error = explain(&parse(&words(line)).unwrap_err());
@@ -337,6 +454,8 @@ mod tests {
         check("weir run job.toml -D =1", "write KEY=VALUE");
         check("weir rum job.toml", "unrecognized subcommand 'rum'");
         check("weir plan job.toml --quiet", "unexpected argument '--quiet'");
+        check("weir savepoint", "required arguments were not provided");
+        check("weir stop words -p ", "a value is required");
         check("weir completions tcsh", "invalid value 'tcsh'");
     }
 

@@ -62,6 +62,17 @@ pub(crate) fn cache_dir(env: impl Fn(&str) -> Option<String>) -> Option<PathBuf>
     Some(root.join("compiled"))
 }
 
+/// Where this user's jobs are registered.
+pub(crate) fn run_dir() -> PathBuf {
+    crate::registry::place(|name| std::env::var(name).ok(), &std::env::temp_dir())
+}
+
+/// A path as processes that work in other folders need it; a URL as it is.
+pub(crate) fn absolute(place: &str) -> String {
+    let is_url = place.contains("://");
+    std::path::absolute(place).ok().filter(|_| !is_url).map_or_else(|| place.to_owned(), |path| path.display().to_string())
+}
+
 /// CPU seconds that this process has used so far, in all its threads, its own code and the kernel's.
 pub(crate) fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -108,6 +119,15 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_mul(31) + 1);
         }
         assert!(cpu_seconds() > before);
+    }
+
+    #[test]
+    fn a_path_is_made_absolute_and_a_url_is_not() {
+        let here = std::env::current_dir().unwrap().display().to_string();
+        let check = |place: &str, expected: &str| assert_eq!(absolute(place), expected);
+        check("savepoints", &format!("{here}/savepoints"));
+        check("/a/b", "/a/b");
+        check("s3://bucket/a", "s3://bucket/a");
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod summary;
 mod atomic_file;
 mod fail_points;
 mod job;
+mod registry;
+mod reach;
 mod commands;
 
 use std::process::ExitCode as ProcessExitCode;

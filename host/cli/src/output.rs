@@ -54,13 +54,17 @@ pub(crate) fn error(error: &Error, as_json: bool) -> ExitCode {
 
 /// The error as data.
 pub(crate) fn error_json(error: &Error) -> Value {
-    let kind = match error.kind {
+    json!({"error": {"kind": error_kind(error.kind), "what": error.what, "why": error.why, "do": error.remedy}})
+}
+
+/// The word for a kind of error.
+pub(crate) const fn error_kind(kind: ErrorKind) -> &'static str {
+    match kind {
         ErrorKind::Job => "job",
         ErrorKind::Usage => "usage",
         ErrorKind::Incompatible => "incompatible",
         ErrorKind::Interrupted => "interrupted",
-    };
-    json!({"error": {"kind": kind, "what": error.what, "why": error.why, "do": error.remedy}})
+    }
 }
 
 fn error_text(error: &Error, colour: bool) -> String {

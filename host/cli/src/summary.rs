@@ -14,15 +14,22 @@ pub(crate) enum Outcome {
     Done,
     /// It was told to stop, and did.
     Interrupted,
+    /// It was stopped with this savepoint.
+    Stopped(String),
+    /// It was cancelled, perhaps with this savepoint.
+    Cancelled(Option<String>),
     /// It failed, or nobody wanted its output any more.
     Failed(Error),
 }
 
 impl Outcome {
-    fn name(&self) -> &'static str {
+    /// The word for it.
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Interrupted => "interrupted",
+            Self::Stopped(_) => "stopped",
+            Self::Cancelled(_) => "cancelled",
             Self::Failed(error) if error.kind == weir_model::ErrorKind::Interrupted => "interrupted",
             Self::Failed(_) => "failed",
         }
@@ -183,6 +190,9 @@ impl Summary<'_> {
             "bytes_read": read_bytes,
             "nodes": self.nodes().map(|(kind, node)| node_json(kind, node)).collect::<Vec<_>>(),
         });
+        if let (Value::Object(fields), Outcome::Stopped(savepoint) | Outcome::Cancelled(Some(savepoint))) = (&mut value, &self.outcome) {
+            fields.insert("savepoint".to_owned(), savepoint.as_str().into());
+        }
         if let (Value::Object(fields), Outcome::Failed(error)) = (&mut value, &self.outcome)
             && let Value::Object(error) = output::error_json(error)
         {

@@ -17,6 +17,8 @@ Exit codes:
 Environment:
   WEIR_CACHE_DIR  Where compiled plugins are kept
                   [default: $XDG_CACHE_HOME/weir, else $HOME/.cache/weir]
+  WEIR_RUN_DIR    Where your running jobs are registered; the same for all
+                  [default: $XDG_RUNTIME_DIR/weir, else weir-UID in $TMPDIR]
   WEIR_LOG        What is logged, such as `warn,guest=debug`; -v counts more
   NO_COLOR        Without colour
 
@@ -34,16 +36,69 @@ Examples:
   Throw the results away and keep the figures:
     weir run plugins/word-count/job.toml -D sinks.counts.connector=blackhole --json
 
+  Go on from a savepoint:
+    weir run plugins/word-count/job.toml -s savepoints/savepoint-word-count-0123456789ab
+
 Exit codes:
   0  done
   1  the job failed
   2  bad usage, job file or plugin
   3  incompatible codecs or contract
-  4  interrupted by Ctrl-C, SIGTERM or a closed pipe";
+  4  interrupted by Ctrl-C, SIGTERM or a closed pipe, stopped or cancelled";
+
+/// `weir list`.
+pub(super) const LIST: &str = "\
+Examples:
+  weir list
+  weir list --all --json";
+
+/// `weir info`.
+pub(super) const INFO: &str = "\
+Examples:
+  By the start of its id, and by its name:
+    weir info 3f2a
+    weir info word-count";
+
+/// `weir savepoint`.
+pub(super) const SAVEPOINT: &str = "\
+Examples:
+  Where the job's file says:
+    weir savepoint word-count
+
+  Somewhere else, with the plugins in it, without waiting for it:
+    weir savepoint 3f2a s3://bucket/savepoints --include-plugins --detached";
+
+/// `weir stop`.
+pub(super) const STOP: &str = "\
+Examples:
+  Stop a job, and go on from there later:
+    weir stop word-count -p savepoints
+    weir run plugins/word-count/job.toml -s savepoints/savepoint-word-count-0123456789ab";
+
+/// `weir cancel`.
+pub(super) const CANCEL: &str = "\
+Examples:
+  weir cancel 3f2a
+  weir cancel 3f2a -s savepoints";
+
+/// `weir swap`.
+pub(super) const SWAP: &str = "\
+Examples:
+  A new version of one operator, which comes back by itself if it traps before three checkpoints have passed:
+    weir swap word-count count new.wasm --probation 3
+
+  First a minute beside the old version, whose output may differ in one record of a hundred:
+    weir swap word-count tokenize count new.wasm --shadow 60s --max-diff 1%
+
+  What was swapped so far:
+    weir swap --history word-count";
 
 /// `weir checkpoints`.
 pub(super) const CHECKPOINTS: &str = "\
 Examples:
+  Of a job that runs, or has ended not long ago:
+    weir checkpoints word-count
+
   The history of a job's checkpoints, while it runs or afterwards:
     weir checkpoints plugins/flaky/job.toml
 
@@ -100,4 +155,5 @@ Examples:
 
 /// All of them, to be tried.
 #[cfg(test)]
-pub(super) const ALL: &[&str] = &[WEIR, RUN, PLAN, PLUGIN_BUILD, PLUGIN_CHECK, PLUGIN_DESCRIBE, COMPLETIONS, MAN];
+pub(super) const ALL: &[&str] =
+    &[WEIR, RUN, PLAN, CHECKPOINTS, LIST, INFO, SAVEPOINT, STOP, CANCEL, SWAP, PLUGIN_BUILD, PLUGIN_CHECK, PLUGIN_DESCRIBE, COMPLETIONS, MAN];

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use tokio::runtime::Builder as RuntimeBuilder;
 use weir_checkpoint::paths;
 use weir_checkpoint::stats::{CheckpointRecord, CheckpointStats, Kind, Status};
 use weir_checkpoint::store::Store;
@@ -13,6 +12,8 @@ use crate::exit_code::ExitCode;
 use crate::job;
 use crate::machine::{self, Machine};
 use crate::output::{self, Table};
+use crate::reach;
+use crate::registry::{CheckpointPlace, Wanted};
 
 /// Checkpoints that are listed unless all are asked for.
 const LISTED: usize = 20;
@@ -22,17 +23,12 @@ const LISTED: usize = 20;
 /// # Errors
 /// When the job has no checkpoint folder, or it can't be read.
 pub(crate) fn run(args: &CheckpointsArgs, machine: &Machine) -> Result<ExitCode> {
-    let (dir, job_id) = place(args, machine)?;
-    let failed = |error: std::io::Error| Error::job("the checkpoints can't be read", error.to_string(), "free some resources");
-    let runtime = RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?;
-    // Looking must not make folders.
-    let is_there = dir.contains("://") || Path::new(&dir).join(&job_id).is_dir();
-    let get_status = async {
-        let store = Store::open(&dir, &job_id)?;
-        store.reach().await?;
-        Ok((store.get_status().await?, store.survey().await?.len(), store.is_locked()))
-    };
-    let (status, complete, is_locked) = if is_there { runtime.block_on(get_status)? } else { (None, 0, None) };
+    let (CheckpointPlace { dir, job: job_id }, read) = reach::run(async {
+        let place = place(args, machine).await?;
+        let read = read(&place).await?;
+        Ok((place, read))
+    })?;
+    let (status, complete, is_locked) = read;
     let Some(status) = status else {
         if complete > 0 {
             let why = format!("{dir}/{job_id} has {complete} of them, and no {} yet", paths::STATUS);
@@ -70,25 +66,39 @@ pub(crate) fn run(args: &CheckpointsArgs, machine: &Machine) -> Result<ExitCode>
     Ok(ExitCode::Done)
 }
 
-/// The checkpoint folder and the job's name in it: from a job file, or from the job's folder itself.
-fn place(args: &CheckpointsArgs, machine: &Machine) -> Result<(String, String)> {
+/// The job's status among its checkpoints, how many of them there are, and whether a process of this machine holds the folder.
+pub(super) async fn read(place: &CheckpointPlace) -> Result<(Option<Vec<u8>>, usize, Option<bool>)> {
+    // Looking must not make folders.
+    if !is_there(place) {
+        return Ok((None, 0, None));
+    }
+    let store = Store::open(&place.dir, &place.job)?;
+    store.reach().await?;
+    Ok((store.get_status().await?.map(|status| status.to_vec()), store.survey().await?.len(), store.is_locked()))
+}
+
+/// Whether there may be something in the job's folder.
+pub(super) fn is_there(place: &CheckpointPlace) -> bool {
+    place.dir.contains("://") || Path::new(&place.dir).join(&place.job).is_dir()
+}
+
+/// The checkpoint folder and the job's name in it: from a job file, from the job's folder itself, or from what is known of a job.
+async fn place(args: &CheckpointsArgs, machine: &Machine) -> Result<CheckpointPlace> {
     let named = &args.job;
-    let is_job_file = named.extension().is_some_and(|extension| extension == "toml");
-    if !is_job_file {
-        let text = named.to_string_lossy();
+    let text = named.to_string_lossy();
+    let none = |remedy: &str| Error::usage(text.clone(), "the job takes no checkpoints", remedy);
+    if named.extension().is_some_and(|extension| extension == "toml") {
+        let graph = job::read_graph(named, &args.define, machine)?;
+        let settings = graph.checkpointing.ok_or_else(|| none("set `interval` in [checkpointing], or name the job's checkpoint folder"))?;
+        return Ok(CheckpointPlace { dir: settings.dir, job: paths::job_id(&graph.name) });
+    }
+    if text.contains('/') || named.is_dir() {
         let text = text.trim_end_matches('/');
-        let (dir, job_id) = text.rsplit_once('/').unwrap_or((".", text));
-        return Ok((dir.to_owned(), job_id.to_owned()));
+        let (dir, job) = text.rsplit_once('/').unwrap_or((".", text));
+        return Ok(CheckpointPlace { dir: dir.to_owned(), job: job.to_owned() });
     }
-    let graph = job::read_graph(named, &args.define, machine)?;
-    match graph.checkpointing {
-        Some(settings) => Ok((settings.dir, paths::job_id(&graph.name))),
-        None => Err(Error::usage(
-            named.display().to_string(),
-            "the job takes no checkpoints",
-            "set `interval` in [checkpointing], or name the job's checkpoint folder",
-        )),
-    }
+    let found = reach::Found::look(&text, Wanted::Any, machine).await?;
+    found.record.checkpoints.ok_or_else(|| none("set `interval` in [checkpointing]"))
 }
 
 fn history(stats: &CheckpointStats, now_ms: i64, width: Option<u16>) -> String {
@@ -189,6 +199,8 @@ fn kind(record: &CheckpointRecord) -> &'static str {
         Kind::Checkpoint => "checkpoint",
         Kind::Drain => "last, input ended",
         Kind::Stop => "last, stopped",
+        Kind::Savepoint => "savepoint",
+        Kind::Swap => "swap",
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod json;
 mod text;
+mod upgrade;
 
 use weir_model::Result;
 
@@ -17,12 +18,20 @@ use crate::output;
 /// When the job couldn't start.
 pub(crate) fn run(args: &PlanArgs, global: &Global, machine: &Machine) -> Result<ExitCode> {
     let job = PlannedJob::load(&args.job, global, machine)?;
+    let columns = machine::terminal_columns(&std::io::stdout());
+    let compared = args.from_savepoint.as_deref().map(|location| upgrade::compare(args, &job, location)).transpose()?;
     if args.json {
-        output::print_json(&json::plan(&job))?;
+        let mut plan = json::plan(&job);
+        if let (Some((snapshot, compared)), Some(fields)) = (&compared, plan.as_object_mut()) {
+            fields.insert("upgrade".to_owned(), upgrade::json(snapshot, compared));
+        }
+        output::print_json(&plan)?;
     } else {
-        output::print(&text::plan(&job, machine::terminal_columns(&std::io::stdout())))?;
+        let upgrade = compared.as_ref().map(|(snapshot, compared)| upgrade::text(snapshot, compared, columns));
+        output::print(&(text::plan(&job, columns) + &upgrade.unwrap_or_default()))?;
     }
-    Ok(ExitCode::Done)
+    let is_possible = compared.is_none_or(|(_, compared)| compared.check().is_ok());
+    Ok(if is_possible { ExitCode::Done } else { ExitCode::Incompatible })
 }
 
 /// How many tasks the job would run as: one for each subtask of each chain.

@@ -20,8 +20,8 @@ fn text(plan: &Plan, settings: &CheckpointSettings) -> String {
         CheckpointMode::ExactlyOnce => "exactly once",
         CheckpointMode::AtLeastOnce => "at least once",
     };
-    let interval = output::seconds(settings.interval.as_secs_f64());
-    let mut lines = vec![format!("checkpoints: every {interval}, {mode}, in {}/{}", settings.dir, weir_checkpoint::paths::job_id(&plan.name))];
+    let interval = settings.interval.map_or("when asked for".to_owned(), |interval| format!("every {}", output::seconds(interval.as_secs_f64())));
+    let mut lines = vec![format!("checkpoints: {interval}, {mode}, in {}/{}", settings.dir, weir_checkpoint::paths::job_id(&plan.name))];
     if settings.dir.starts_with("memory://") {
         lines.push("checkpoints in memory end with this process, and take at most 5 MiB a file".to_owned());
     }

@@ -1,5 +1,7 @@
 //! `weir run`: a job in the foreground, from the job file to the closing summary.
 
+mod reachable;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,19 +9,23 @@ use std::time::Duration;
 
 use tokio::runtime::Builder as RuntimeBuilder;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use weir_model::id::CheckpointId;
 use weir_model::{Error, Result};
 use weir_runtime::{Job, JobEvent, JobHandle, JobOptions, JobReport, StartFrom};
 
-use crate::args::{Global, RunArgs};
+use crate::args::{ClaimMode, Global, RunArgs};
 use crate::commands::promises;
 use crate::exit_code::ExitCode;
 use crate::job::PlannedJob;
 use crate::machine::{self, Machine};
 use crate::progress::{self, Progress};
+use crate::reach::{Desk, SavepointAsk, Then};
 use crate::signals::Signals;
 use crate::summary::{Outcome, Summary, Used};
 use crate::{atomic_file, output};
+use reachable::Reachable;
 
 /// How often the progress on the screen changes.
 const TICK: Duration = Duration::from_millis(200);
@@ -67,29 +73,38 @@ fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> 
             "use `--summary FILE.json`, or another connector for that sink",
         ));
     }
-    let start = match args.restore_from {
-        Some(checkpoint) => StartFrom::Checkpoint(checkpoint),
-        None if args.fresh => StartFrom::Fresh,
-        None => StartFrom::Newest,
-    };
+    let start = start_from(args);
     if job.plan.checkpointing.is_none() && start != StartFrom::Newest {
-        let option = if args.fresh { "--fresh" } else { "--restore-from" };
-        return Err(Error::usage(option, "the job takes no checkpoints", "leave it out, or set `interval` in [checkpointing]"));
+        let option = match start {
+            StartFrom::Fresh => "--fresh",
+            StartFrom::Savepoint(_) => "--from-savepoint",
+            StartFrom::Newest | StartFrom::Checkpoint(_) => "--restore-from",
+        };
+        return Err(Error::usage(option, "the job takes no checkpoints", "leave it out, or set `interval` or `savepoint-dir` in [checkpointing]"));
     }
     if !args.quiet {
         promises::show(&job);
     }
     let options = JobOptions {
-        clock: Arc::clone(&machine.clock),
-        threads: machine.cores(),
-        seed: machine.seed(),
         start,
         dropped: args.drop_state.clone(),
-        claimant: machine.claimant(),
+        drops_gone: args.allow_non_restored_state,
+        claims: args.claim_mode == Some(ClaimMode::Claim),
+        ..JobOptions::new(Arc::clone(&machine.clock), machine.cores(), machine.seed(), machine.claimant())
     };
     let (start_ns, startup_cpu_seconds) = (machine.clock.monotonic_ns(), machine::cpu_seconds());
     let handle = Job::start(&job.plan, &options)?;
     Ok(Started { job, handle, start_ns, startup_cpu_seconds })
+}
+
+/// What the job starts from.
+fn start_from(args: &RunArgs) -> StartFrom {
+    match (&args.from_savepoint, args.restore_from) {
+        (Some(location), _) => StartFrom::Savepoint(location.clone()),
+        (None, Some(checkpoint)) => StartFrom::Checkpoint(checkpoint),
+        (None, None) if args.fresh => StartFrom::Fresh,
+        (None, None) => StartFrom::Newest,
+    }
 }
 
 async fn drive(args: Arc<RunArgs>, global: Global, machine: Machine) -> Result<ExitCode> {
@@ -108,19 +123,20 @@ async fn drive(args: Arc<RunArgs>, global: Global, machine: Machine) -> Result<E
     };
     let Started { job, handle, start_ns, startup_cpu_seconds } = started;
     let metrics = handle.metrics();
+    let mut reachable = Reachable::new(&job, &handle, &args, &machine);
     let progress = shows_progress(&args, &job).then(|| Progress::start(&metrics, start_ns));
-    let on_signal = if job.plan.checkpointing.is_some() { STOPS_WITH_CHECKPOINT } else { STOPS };
-    let ended = watch(handle, &mut signals, on_signal, progress, &machine).await;
-    let (elapsed, outcome) = match ended {
-        Ok(report) => {
-            if let Some(checkpoint) = report.last_checkpoint.filter(|_| !args.quiet) {
-                output::note(&format!("stopped with checkpoint {checkpoint}: the next `weir run {}` goes on from it", job.file));
-            }
-            (Some(report.elapsed_ns), if report.stopped { Outcome::Interrupted } else { Outcome::Done })
-        }
-        Err(error) => (None, Outcome::Failed(error)),
+    let on_signal = match &job.plan.checkpointing {
+        None => OnSignal::Stop,
+        Some(settings) if settings.savepoint_dir.is_some() => OnSignal::StopWithSavepoint,
+        Some(_) => OnSignal::StopWithCheckpoint,
     };
-    let elapsed_ns = elapsed.unwrap_or_else(|| machine.clock.monotonic_ns().saturating_sub(start_ns));
+    let ended = watch(handle, &mut signals, on_signal, progress, &mut reachable, &machine).await;
+    let outcome = reachable.outcome(&ended).await;
+    reachable.end(&outcome, machine.clock.wall_ms());
+    if !args.quiet {
+        tell_how_to_go_on(&outcome, ended.as_ref().ok().and_then(|report| report.last_checkpoint), &job.file);
+    }
+    let elapsed_ns = ended.map_or_else(|_| machine.clock.monotonic_ns().saturating_sub(start_ns), |report| report.elapsed_ns);
     let used = Used {
         startup_seconds: start_ns as f64 / 1e9,
         startup_cpu_seconds,
@@ -137,17 +153,52 @@ fn shows_progress(args: &RunArgs, job: &PlannedJob) -> bool {
     !args.quiet && std::io::stderr().is_terminal() && !records_in_between
 }
 
+fn tell_how_to_go_on(outcome: &Outcome, last_checkpoint: Option<CheckpointId>, file: &str) {
+    match (outcome, last_checkpoint) {
+        (Outcome::Stopped(savepoint) | Outcome::Cancelled(Some(savepoint)), _) => {
+            let text = format!("{} with a savepoint: `weir run {file} -s {savepoint}` goes on from it", outcome.name());
+            output::note(&output::printable(&text));
+        }
+        (Outcome::Interrupted, Some(checkpoint)) => {
+            output::note(&format!("stopped with checkpoint {checkpoint}: the next `weir run {file}` goes on from it"));
+        }
+        _ => {}
+    }
+}
+
 /// What the first signal does to a job.
-const STOPS: &str = "the sources end, what is under way goes through to the sinks";
-/// The same with checkpoints.
-const STOPS_WITH_CHECKPOINT: &str = "a last checkpoint is taken, from which the next run goes on";
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnSignal {
+    Stop,
+    StopWithCheckpoint,
+    StopWithSavepoint,
+}
+
+impl OnSignal {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Stop => "the sources end, what is under way goes through to the sinks",
+            Self::StopWithCheckpoint => "a last checkpoint is taken, from which the next run goes on",
+            Self::StopWithSavepoint => "the job stops with a savepoint",
+        }
+    }
+}
+
+/// Stops the job with a savepoint; with a checkpoint if that fails: whoever has sent the signal wants it to end.
+async fn stop_with_savepoint(desk: Arc<Desk>, stopper: watch::Sender<bool>) {
+    if desk.savepoint(SavepointAsk { then: Then::Stop, ..SavepointAsk::default() }).await.is_err() {
+        output::note("the job stops without a savepoint: a last checkpoint is taken, from which the next run goes on");
+        stopper.send_replace(true);
+    }
+}
 
 /// Waits for the end of the job; passes the first signal on to it, and ends the process at the second.
 async fn watch(
     mut handle: JobHandle,
     signals: &mut Signals,
-    on_signal: &str,
+    on_signal: OnSignal,
     mut progress: Option<Progress>,
+    reachable: &mut Reachable,
     machine: &Machine,
 ) -> Result<JobReport> {
     let (metrics, stopper) = (handle.metrics(), handle.stopper());
@@ -164,13 +215,18 @@ async fn watch(
             ended = &mut ended => return ended,
             name = signals.next() => {
                 if stopping {
+                    reachable.end(&Outcome::Interrupted, machine.clock.wall_ms());
                     progress::clear();
                     output::note(&format!("{name} again: ended at once; output may be incomplete"));
                     std::process::exit(ExitCode::Interrupted.number().into());
                 }
                 stopping = true;
-                stopper.send_replace(true);
-                output::note(&format!("{name}: {on_signal}; once more to end at once"));
+                output::note(&format!("{name}: {}; once more to end at once", on_signal.text()));
+                if on_signal == OnSignal::StopWithSavepoint {
+                    tokio::spawn(stop_with_savepoint(reachable.desk(), stopper.clone()));
+                } else {
+                    stopper.send_replace(true);
+                }
             }
             _ = ticks.tick(), if progress.is_some() => {
                 if let Some(progress) = &mut progress {
@@ -198,6 +254,10 @@ fn event_text(event: &JobEvent, now_ms: i64) -> String {
             let age = output::seconds(now_ms.saturating_sub(*completed_ms).max(0) as f64 / 1e3);
             format!("the job goes on from checkpoint {checkpoint}, complete {age} ago ({location})")
         }
+        JobEvent::Returned { uids, why } => {
+            let uids: Vec<_> = uids.iter().map(ToString::to_string).collect();
+            output::printable(&format!("the new version of {} was taken back, with the state of the one before: {why}", uids.join(", ")))
+        }
         JobEvent::Restarting { why, delay_ms } => {
             let text = format!("the job has failed and starts again in {}: {}: {}", output::seconds(*delay_ms as f64 / 1e3), why.what, why.why);
             output::printable(&text)
@@ -216,7 +276,7 @@ fn close(args: &RunArgs, summary: &Summary<'_>) -> Result<ExitCode> {
         output::note(summary.text(machine::terminal_columns(&std::io::stderr())).trim_end());
     }
     written.and(printed)?;
-    Ok(if summary.outcome == Outcome::Interrupted { ExitCode::Interrupted } else { ExitCode::Done })
+    Ok(if summary.outcome == Outcome::Done { ExitCode::Done } else { ExitCode::Interrupted })
 }
 
 fn write_summary(path: &Path, summary: &Summary<'_>) -> Result<()> {

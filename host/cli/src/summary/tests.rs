@@ -17,7 +17,13 @@ use super::*;
 
 fn plan() -> Plan {
     let section = |name: &str| Section::new("job.toml".into(), name, 1, BTreeMap::new());
-    let node = |uid: &str, kind| PlannedNode { uid: OperatorUid::new(uid).unwrap(), parallelism: Parallelism::ONE, outputs: Vec::new(), kind };
+    let node = |uid: &str, kind| PlannedNode {
+        uid: OperatorUid::new(uid).unwrap(),
+        renamed_from: None,
+        parallelism: Parallelism::ONE,
+        outputs: Vec::new(),
+        kind,
+    };
     let nodes = vec![
         node("lines", PlannedKind::Source(SourceConfig::parse("stdin", section("sources.lines"), Path::new("")).unwrap())),
         node("gone", PlannedKind::Sink(SinkConfig::parse("blackhole", section("sinks.gone"), Path::new("")).unwrap())),
@@ -26,6 +32,7 @@ fn plan() -> Plan {
     Plan {
         name: "demo".to_owned(),
         max_parallelism,
+        max_parallelism_is_set: false,
         checkpointing: None,
         state: StateSettings::default(),
         restart: RestartStrategy::None,

@@ -56,7 +56,7 @@ fn operator(operator: &PlannedOperator) -> Value {
     json!({
         "kind": "operator",
         "plugin": operator.plugin,
-        "digest": operator.digest,
+        "digest": operator.digest.to_string(),
         "function": operator.function.name,
         "keyed": operator.function.kind == FunctionKind::Keyed,
         "states": operator.function.states.iter().map(data::state).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use weir_connect::source::SourceConfig;
 use weir_model::codec::Codec;
 use weir_model::describe::{FunctionDescription, FunctionKind, Port, StateDescriptor, StateKind};
 use weir_model::graph::{NodeIndex, OnError};
-use weir_model::id::{OperatorUid, Parallelism};
+use weir_model::id::{OperatorUid, Parallelism, PluginDigest};
 use weir_model::key_group::MaxParallelism;
 use weir_model::section::Section;
 use weir_model::settings::{RestartStrategy, StateSettings};
@@ -24,7 +24,7 @@ fn port(name: &str, key: &str, value: &str) -> Port {
 }
 
 fn node(uid: &str, outputs: Vec<Port>, kind: PlannedKind) -> PlannedNode {
-    PlannedNode { uid: OperatorUid::new(uid).unwrap(), parallelism: Parallelism::new(2).unwrap(), outputs, kind }
+    PlannedNode { uid: OperatorUid::new(uid).unwrap(), renamed_from: None, parallelism: Parallelism::new(2).unwrap(), outputs, kind }
 }
 
 fn source(uid: &str) -> PlannedNode {
@@ -42,14 +42,17 @@ fn operator(uid: &str, kind: FunctionKind, on_error: OnError, states: Vec<StateD
     let function = FunctionDescription { name: uid.to_owned(), doc: String::new(), kind, inputs: Vec::new(), outputs: outputs.clone(), states };
     let operator = PlannedOperator {
         plugin: "word-count".to_owned(),
-        digest: "ab".repeat(32),
+        digest: PluginDigest([0xab; 32]),
+        file: None,
+        imports: Vec::new(),
         function,
         config: vec![("password".to_owned(), "secret".to_owned())],
         on_error,
         limits: InstanceLimits::default(),
+        migrates: Arc::new(|_, _, _, _| Ok(())),
         guests: Arc::new(|_, _| Err(Breakage::Open("never called".to_owned()))),
     };
-    node(uid, outputs, PlannedKind::Operator(operator))
+    node(uid, outputs, PlannedKind::Operator(Box::new(operator)))
 }
 
 fn edge(from: usize, output: usize, to: usize, exchange: Exchange, chained: bool) -> Edge {
@@ -71,6 +74,7 @@ fn job() -> PlannedJob {
     let plan = Plan {
         name: "demo".to_owned(),
         max_parallelism,
+        max_parallelism_is_set: false,
         checkpointing: None,
         state: StateSettings::default(),
         restart: RestartStrategy::None,

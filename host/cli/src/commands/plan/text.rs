@@ -100,10 +100,7 @@ fn runs(job: &PlannedJob, index: NodeIndex, node: &PlannedNode) -> String {
 }
 
 fn operators(job: &PlannedJob) -> impl Iterator<Item = (&PlannedNode, &PlannedOperator)> {
-    job.plan.nodes.iter().filter_map(|node| match &node.kind {
-        PlannedKind::Operator(operator) => Some((node, operator)),
-        PlannedKind::Source(_) | PlannedKind::Sink(_) => None,
-    })
+    job.plan.nodes.iter().filter_map(|node| Some((node, node.operator()?)))
 }
 
 fn states(job: &PlannedJob, columns: Option<u16>) -> String {
