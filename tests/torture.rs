@@ -12,7 +12,7 @@ use weir_model::fail_point::FailPoint;
 use weir_model::time::{Clock, SystemClock};
 use weir_tests::crash::case::{Case, Disturbance, How};
 use weir_tests::crash::mutation::{Base, Verdict};
-use weir_tests::crash::points::{kill_at, scenario};
+use weir_tests::crash::points::{kill_at, scenario, unasked};
 use weir_tests::crash::{Expected, SCENARIOS, random};
 use weir_tests::simulation::campaign;
 
@@ -145,9 +145,10 @@ fn kills(request: &Request, report: &Mutex<Report>) {
 
 /// Each point in its own way first (`number` counts the cases, unless one is wanted again); then by the seed, every second one at a point of its own.
 fn case(seed: u64, number: Option<u64>) -> Case {
-    let point = |number: u64| FailPoint::ALL.get(number as usize % FailPoint::ALL.len()).copied();
+    let points = unasked();
+    let point = |number: u64| points.get(number as usize % points.len()).copied();
     match number.and_then(point) {
-        Some(first) if number.is_some_and(|number| number < FailPoint::ALL.len() as u64) => kill_at(first),
+        Some(first) if number.is_some_and(|number| number < points.len() as u64) => kill_at(first),
         _ => random::case(seed, if seed.is_multiple_of(2) { point(seed / 2) } else { None }),
     }
 }
@@ -219,7 +220,7 @@ fn text(request: &Request, report: &Report, seconds: f64) -> String {
             report.kills, report.cases, report.at_random
         );
         let _ = writeln!(text, "{} stopped by SIGINT, {} failed by an injected error", report.interrupted, report.failed);
-        for point in FailPoint::ALL {
+        for point in &unasked() {
             let hits = report.at_points.get(point).copied().unwrap_or_default();
             let _ = writeln!(text, "{hits:>7}  {}", point.name());
         }

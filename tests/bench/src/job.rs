@@ -8,7 +8,7 @@ use weir_model::id::Parallelism;
 use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::SystemClock;
 use weir_plugin::{EngineOptions, PluginEngine};
-use weir_runtime::{Job, JobOptions, Plan, PlannedKind, StartFrom};
+use weir_runtime::{Job, JobOptions, Plan, PlannedKind};
 
 use crate::native;
 use crate::usage::cpu_ns;
@@ -47,7 +47,7 @@ pub(crate) fn run(text: &Path, stage: Stage, parallelism: u32, in_wasm: bool) ->
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let start = cpu_ns();
     let clock = Arc::new(SystemClock::new());
-    let options = JobOptions { clock, threads, seed: 1, start: StartFrom::Newest, dropped: Vec::new(), claimant: "bench".to_owned() };
+    let options = JobOptions::new(clock, threads, 1, "bench".to_owned());
     let handle = Job::start(&Arc::new(plan), &options).map_err(explain)?;
     let metrics = handle.metrics();
     let control = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;

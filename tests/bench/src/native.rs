@@ -1,7 +1,7 @@
 //! An operator compiled into the host, behind the same seam as a component instance: what is left is what WebAssembly costs.
 
 use weir_guest::native::{self, Column, Failure, OwnedColumn, Page};
-use weir_plugin::{Breakage, Call, CallError, Guest, InstanceLimits, Services, Subtask, Work};
+use weir_plugin::{Breakage, Call, CallError, Guest, InstanceLimits, Migrate, Services, Subtask, Work};
 
 /// One function of the plugin crate `word-count`, native.
 struct NativeGuest {
@@ -45,6 +45,12 @@ impl Guest for NativeGuest {
         (services, result)
     }
 
+    fn migrate(&mut self, migrate: &Migrate<'_>) -> Result<weir_state::OwnedColumn, CallError> {
+        let values = Column { lengths: migrate.values.lengths, data: migrate.values.data };
+        let migrated = self.operator.migrate(migrate.state, migrate.from_version, values);
+        migrated.map(give).map_err(|Failure { row, message }| CallError::Refused { row, message })
+    }
+
     fn renew(&mut self) -> Result<(), Breakage> {
         Ok(())
     }
@@ -75,6 +81,10 @@ fn lend(column: Column<'_>) -> weir_state::Column<'_> {
 
 fn own(column: weir_state::OwnedColumn) -> OwnedColumn {
     OwnedColumn { lengths: column.lengths, data: column.data }
+}
+
+fn give(column: OwnedColumn) -> weir_state::OwnedColumn {
+    weir_state::OwnedColumn { lengths: column.lengths, data: column.data }
 }
 
 impl native::Services for Adapter<'_> {

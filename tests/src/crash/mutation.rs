@@ -9,6 +9,7 @@ use weir_connect::random::Random;
 use crate::crash::case::{Disturbance, How, Run, last_run, last_run_from};
 use crate::crash::{Expected, Scenario};
 use crate::job::JobFolder;
+use crate::process::RUN_DIR;
 
 /// A job that was killed when it had several checkpoints and output that only a manifest names.
 #[derive(Debug)]
@@ -191,6 +192,10 @@ fn list(top: &Path, below: &str, found: &mut Vec<String>) {
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
+        // Where running jobs are registered: sockets, which belong to their processes.
+        if entry.file_name() == RUN_DIR {
+            continue;
+        }
         if source.is_dir() {
             fs::create_dir_all(&target).unwrap();
             copy(&source, &target);

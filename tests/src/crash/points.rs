@@ -31,6 +31,21 @@ pub fn is_of_restore(point: FailPoint) -> bool {
     )
 }
 
+/// Whether only a job passes there of which somebody asks a savepoint or a swap.
+#[must_use]
+pub fn is_asked_for(point: FailPoint) -> bool {
+    matches!(
+        point,
+        FailPoint::SavepointHalfCopied | FailPoint::V2Compiled | FailPoint::V2Instantiated | FailPoint::V1Drained | FailPoint::RollbackStarted
+    )
+}
+
+/// The points that every job can pass, in their order.
+#[must_use]
+pub fn unasked() -> Vec<FailPoint> {
+    FailPoint::ALL.iter().copied().filter(|point| !is_asked_for(*point)).collect()
+}
+
 fn way(point: FailPoint) -> Way {
     // The second checkpoint: the first has nothing before it.
     let way = Way { scenario: "text", at: 2, before: None };
@@ -81,7 +96,7 @@ pub fn is_passed_in(point: FailPoint, scenario: &Scenario) -> bool {
         | FailPoint::ManifestSyncedNotRenamed
         | FailPoint::ManifestRenamedDirNotSynced => scenario.storage == Storage::Folders,
         FailPoint::InFlightHalfWritten => scenario.checkpointing.contains("unaligned"),
-        _ => true,
+        point => !is_asked_for(point),
     }
 }
 

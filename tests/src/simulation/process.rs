@@ -9,7 +9,7 @@ use weir_checkpoint::store::Store;
 use weir_model::Error;
 use weir_model::time::SharedClock;
 use weir_runtime::metrics::JobMetrics;
-use weir_runtime::{Job, JobEvent, JobOptions, Plan, StartFrom};
+use weir_runtime::{Job, JobEvent, JobOptions, Plan};
 
 use super::case::{Case, Disturbance, Run};
 use super::network::Network;
@@ -130,7 +130,7 @@ impl Process<'_> {
     async fn job(&self, number: u64, plan: &Arc<Plan>, store: &Arc<Store>) -> Result<How, String> {
         let clock: SharedClock = Arc::new(WorldClock(Arc::clone(self.world)));
         let claimant = format!("process {} job {number}", self.number);
-        let options = JobOptions { clock, threads: 1, seed: self.run.seed ^ number, start: StartFrom::Newest, dropped: Vec::new(), claimant };
+        let options = JobOptions::new(clock, 1, self.run.seed ^ number, claimant);
         let mut handle = match Job::simulate(plan, &options, Some(Arc::clone(store))).await {
             Ok(handle) => handle,
             Err(error) => return self.failed(number, &error),
@@ -168,6 +168,7 @@ impl Process<'_> {
                 self.world.say(&format!("job {number}: restored checkpoint {checkpoint}"));
                 Ok(())
             }
+            JobEvent::Returned { uids, why } => Err(format!("job {number}: nobody has swapped {uids:?}: {why}")),
             JobEvent::Restarting { why, .. } => {
                 self.world.count(Count::Restarts);
                 self.failed(number, why).map(drop)

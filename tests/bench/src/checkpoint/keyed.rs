@@ -15,7 +15,7 @@ use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::{SharedClock, SystemClock};
 use weir_plugin::{EngineOptions, PluginEngine};
 use weir_runtime::metrics::{JobMetrics, NodeMetrics};
-use weir_runtime::{Job, JobOptions, Plan, PlannedKind, StartFrom};
+use weir_runtime::{Job, JobOptions, Plan, PlannedKind};
 
 use crate::checkpoint::watched::{Calls, Gap};
 use crate::checkpoint::{folder, spread};
@@ -106,8 +106,7 @@ pub(crate) fn run_keyed(words: &[&str]) -> Result<(), String> {
     let (clock, calls): (SharedClock, _) = (Arc::new(SystemClock::new()), Calls::default());
     let plan = Arc::new(run.plan(&dir, &clock, &calls).map_err(explain)?);
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let options =
-        JobOptions { clock: Arc::clone(&clock), threads, seed: 1, start: StartFrom::Newest, dropped: Vec::new(), claimant: "bench".to_owned() };
+    let options = JobOptions::new(Arc::clone(&clock), threads, 1, "bench".to_owned());
     let handle = Job::start(&plan, &options).map_err(explain)?;
     let (metrics, stopper) = (handle.metrics(), handle.stopper());
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use key_count::{key_of, place_in_fill};
 use weir_model::rows::{NO_TIMESTAMP, RowReader, push_row};
-use weir_plugin::{Breakage, Call, CallError, Guest, Services, Work};
+use weir_plugin::{Breakage, Call, CallError, Guest, Migrate, Services, Work};
 use weir_runtime::GuestMaker;
+use weir_state::OwnedColumn;
 
 /// The parts that each second changes of all keys: a window of half of that moves on by its own width, so that every second, whenever it begins, sees
 /// the whole.
@@ -53,6 +54,10 @@ impl Guest for Spread {
             Work::Finish => Ok(()),
         };
         (services, result.map_err(CallError::from))
+    }
+
+    fn migrate(&mut self, _: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
+        Err(CallError::Refused { row: None, message: "it keeps nothing".to_owned() })
     }
 
     fn renew(&mut self) -> Result<(), Breakage> {

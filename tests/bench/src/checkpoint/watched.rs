@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_model::time::SharedClock;
-use weir_plugin::{Breakage, Call, CallError, Guest, Services};
+use weir_plugin::{Breakage, Call, CallError, Guest, Migrate, Services};
 use weir_runtime::GuestMaker;
+use weir_state::OwnedColumn;
 
 use crate::usage::thread_cpu_ns;
 
@@ -83,6 +84,10 @@ impl Guest for Watched {
         let result = self.guest.call(call, services);
         self.calls.ended(self.index, End { at_ns: self.clock.monotonic_ns(), thread: thread(), thread_cpu_ns: thread_cpu_ns() });
         result
+    }
+
+    fn migrate(&mut self, migrate: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
+        self.guest.migrate(migrate)
     }
 
     fn renew(&mut self) -> Result<(), Breakage> {

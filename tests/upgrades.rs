@@ -1,0 +1,282 @@
+//! Code changes, state stays: savepoints, plans, migrations and swaps, by real processes, with nothing lost or doubled.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what went wrong by panicking"
+)]
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use weir_tests::crash::{Expected, Promise};
+use weir_tests::job::{JobFolder, WORD_COUNT};
+use weir_tests::process::Running;
+
+/// Lines of made-up text: the same in every run, a second or so at this rate.
+const LINES: &str = "connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 300\nlines = 6000\nrate = 4000\nparallelism = 2\n";
+const KILLED: i32 = 128 + libc::SIGKILL;
+const INTERRUPTED: i32 = 4;
+
+/// A job that counts words by a function of the plugin `upgrades`, and passes its lines on; `count` are further lines of the operator's table.
+fn job(function: &str, count: &str) -> String {
+    format!(
+        "[job]\nname = \"words\"\n[checkpointing]\ninterval = \"20ms\"\nsavepoint-dir = \"savepoints\"\n[restart]\nstrategy = \"fixed-delay\"\n\
+         attempts = 20\ndelay = \"1ms\"\n{WORD_COUNT}[plugins.upgrades]\npath = \"${{PLUGINS}}/upgrades.wasm\"\n[sources.lines]\n{LINES}\
+         [operators.tokenize]\nplugin = \"word-count\"\nfunction = \"tokenize\"\ninput = \"lines\"\n\
+         [operators.count]\nplugin = \"upgrades\"\nfunction = \"{function}\"\ninput = \"tokenize\"\n{count}\n\
+         [sinks.counts]\nconnector = \"file\"\npath = \"out/counts\"\ninput = \"count\"\n\
+         [sinks.copy]\nconnector = \"file\"\npath = \"out/copy\"\ninput = \"lines\"\n"
+    )
+}
+
+/// The lines, as a job without checkpoints prints them.
+fn text() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let folder = JobFolder::new();
+        let lines = LINES.replace("rate = 4000\n", "");
+        let toml = format!("[job]\nname = \"lines\"\n[sources.lines]\n{lines}[sinks.out]\nconnector = \"print\"\ninput = \"lines\"\n");
+        folder.run(&toml, &[]).with_code(0).text().to_owned()
+    })
+}
+
+/// Every word counted, every line passed on, each once.
+#[track_caller]
+fn check_exact(folder: &JobFolder) {
+    Expected::of(text(), Promise::ExactlyOnce).check(folder).unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// Starts the job and waits until some of its output is committed.
+fn start(folder: &JobFolder, toml: &str, arguments: &[&str]) -> Running {
+    let running = folder.job(toml, arguments).start();
+    running.until_poll(|| folder.names("out/counts").iter().any(|name| !name.ends_with(".inprogress")));
+    running
+}
+
+/// Starts it, stops it with a savepoint in mid-stream, and gives the savepoint's path.
+fn stopped(folder: &JobFolder, toml: &str, arguments: &[&str]) -> String {
+    let running = start(folder, toml, &["-p", "2"]);
+    let path = folder.weir(&[&["stop", "words"], arguments].concat()).run().with_code(0).text().trim().to_owned();
+    drop(running.wait().with_code(INTERRUPTED));
+    path
+}
+
+fn json(folder: &JobFolder, words: &[&str]) -> Value {
+    serde_json::from_slice(&folder.weir(words).run().with_code(0).stdout).unwrap()
+}
+
+#[test]
+fn a_job_goes_on_from_a_savepoint_with_other_code_parallelism_and_backend() {
+    let check = |before: &str, after: &str, arguments: &[&str]| {
+        let folder = JobFolder::new();
+        let savepoint = stopped(&folder, &job(before, ""), &[]);
+        let words = [&["-s", savepoint.as_str()][..], arguments].concat();
+        drop(folder.run(&job(after, ""), &words).with_code(0));
+        check_exact(&folder);
+    };
+    check("count-1", "count-1", &[]);
+    check("count-1", "count-1", &["-p", "3"]);
+    check("count-1", "count-1", &["-p", "1", "-D", "state.backend=disk", "-D", "state.memory=1MiB"]);
+    check("count-1", "count-2", &[]);
+    check("count-1", "count-3", &["-p", "3"]);
+    check("count-2", "count-3", &["-D", "state.backend=disk", "-D", "state.memory=1MiB"]);
+    check("map-1", "map-2", &[]);
+    check("list-1", "list-2", &["-p", "1"]);
+}
+
+#[test]
+fn values_of_three_schema_versions_outlive_kills_and_restarts() {
+    let folder = JobFolder::new();
+    let savepoint = stopped(&folder, &job("count-1", ""), &[]);
+    // Killed before all values are migrated, more than once.
+    let killed = |function: &str, arguments: &[&str], points: &str| {
+        drop(folder.job(&job(function, ""), arguments).env("WEIR_FAIL_POINTS", points).run().with_code(KILLED));
+    };
+    killed("count-2", &["-s", &savepoint], "some-notified=kill@3");
+    killed("count-2", &[], "some-notified=kill@3");
+    killed("count-3", &[], "some-notified=kill@3");
+    drop(folder.run(&job("count-3", ""), &[]).with_code(0));
+    check_exact(&folder);
+}
+
+#[test]
+fn an_intermediate_savepoint_commits_nothing_and_starts_the_job_anew_from_there() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", ""), &["-p", "2"]);
+    let savepoint = folder.weir(&["savepoint", "words", "--include-plugins"]).run().with_code(0).text().trim().to_owned();
+    drop(running.wait().with_code(0));
+    check_exact(&folder);
+    // The job's own output is newer than the savepoint: going back must be wanted.
+    let told = folder.job(&job("count-1", ""), &["-s", &savepoint]).run().failed(2, &[], &[]);
+    assert!(told.remedy.contains("overwrite"), "{told:?}");
+    let again = job("count-1", "").replace("path = \"out/counts\"", "path = \"out/counts\"\noverwrite = true");
+    let again = again.replace("path = \"out/copy\"", "path = \"out/copy\"\noverwrite = true");
+    drop(folder.run(&again, &["-s", &savepoint]).with_code(0));
+    check_exact(&folder);
+    assert_eq!(folder.names(&format!("savepoints/{}/plugins", savepoint.rsplit('/').next().unwrap())).len(), 2);
+    drop(folder.weir(&["savepoint", "verify", &savepoint]).run().with_code(0));
+}
+
+#[test]
+fn a_claimed_savepoint_is_the_job_s_to_delete_and_another_is_not() {
+    for (mode, is_left) in [("no-claim", true), ("claim", false)] {
+        let folder = JobFolder::new();
+        let savepoint = stopped(&folder, &job("count-1", ""), &[]);
+        drop(folder.run(&job("count-1", ""), &["-s", &savepoint, "--claim-mode", mode]).with_code(0));
+        check_exact(&folder);
+        assert_eq!(std::path::Path::new(&savepoint).join("_metadata").exists(), is_left, "{mode}");
+    }
+}
+
+#[test]
+fn a_plan_says_what_becomes_of_each_node() {
+    let folder = JobFolder::new();
+    let savepoint = stopped(&folder, &job("count-1", "parallelism = 3"), &[]);
+    let same = || job("count-1", "");
+    let check = |toml: String, arguments: &[&str], code: i32, node: &str, verdict: &str, word: &str| {
+        folder.write("plan.toml", toml);
+        let words = [&["plan", "plan.toml", "-s", savepoint.as_str()][..], arguments].concat();
+        let ended = folder.weir(&words).run().with_code(code);
+        assert!(ended.text().contains(word), "{word:?} is not in:\n{}", ended.text());
+        let words = [&words[..], &["--json"]].concat();
+        let plan: Value = serde_json::from_slice(&folder.weir(&words).run().with_code(code).stdout).unwrap();
+        let upgrade = &plan["upgrade"];
+        assert_eq!(upgrade["possible"].as_bool(), Some(code == 0));
+        let found = upgrade["nodes"].as_array().unwrap().iter().find(|one| one["uid"] == node).unwrap_or_else(|| panic!("{upgrade:#}"));
+        assert_eq!(found["verdict"], verdict, "{node}: {found:#}");
+    };
+    let more = "[operators.more]\nplugin = \"upgrades\"\nfunction = \"count-1\"\ninput = \"tokenize\"\n[sinks.more-out]\nconnector = \"blackhole\"\ninput = \"more\"\n";
+    let renamed = || same().replace("[operators.count]", "[operators.total]").replace("input = \"count\"", "input = \"total\"");
+    let from = "function = \"count-1\"\nrenamed-from = \"count\"";
+    check(same(), &[], 0, "count", "kept", "the job can go on from it");
+    check(same(), &["-p", "1"], 0, "count", "kept", "kept");
+    check(same() + more, &[], 0, "more", "new and empty", "new and empty");
+    check(renamed(), &[], 3, "count", "incompatible", "renamed-from = \"count\"");
+    check(renamed().replace("function = \"count-1\"", from), &[], 0, "total", "kept", "was count");
+    check(renamed(), &["--drop-state", "count"], 0, "count", "dropped", "state is given up");
+    check(renamed(), &["-n"], 0, "count", "dropped", "state is given up");
+    check(job("count-2", ""), &[], 0, "count", "migrated", "v2");
+    check(job("count-3", ""), &[], 0, "count", "migrated", "v3");
+    check(job("count-2-no-migration", ""), &[], 3, "count", "incompatible", "there is no migration");
+    check(job("count-json", ""), &[], 3, "count", "incompatible", "raise the schema version");
+    check(job("count-map", ""), &[], 3, "count", "incompatible", "was a value and is a map now");
+    check(job("count-and-last", ""), &[], 0, "count", "kept", "new and empty");
+    check(job("last-only", ""), &[], 3, "count", "incompatible", "--drop-state count.count");
+    check(job("last-only", ""), &["--drop-state", "count.count"], 0, "count", "dropped", "dropped");
+    check(job("count-json", ""), &["--drop-state", "count"], 0, "count", "dropped", "dropped");
+    check(job("stateless-count", ""), &[], 3, "count", "incompatible", "has no state `count` any more");
+    check(same().replace("name = \"words\"", "name = \"words\"\nmax-parallelism = 64"), &[], 3, "count", "kept", "weir savepoint rekey");
+    let plugin = same().replace("plugin = \"upgrades\"\nfunction = \"count-1\"", "plugin = \"word-count\"\nfunction = \"count\"");
+    check(plugin, &[], 0, "count", "kept", "sha256:");
+    // What is no savepoint.
+    let foreign = |path: &str, code: i32, word: &str| {
+        let ended = folder.weir(&["plan", "plan.toml", "-s", path]).run().with_code(code);
+        assert!(ended.stderr.contains(word), "{word:?} is not in:\n{}", ended.stderr);
+    };
+    folder.write("plan.toml", same());
+    folder.write("foreign/_metadata", "#!/bin/sh\necho no savepoint\n");
+    let whole = std::fs::read(format!("{savepoint}/_metadata")).unwrap();
+    folder.write("cut/_metadata", &whole[..whole.len() / 2]);
+    foreign("foreign", 2, "mark of a manifest");
+    foreign("cut", 1, "damaged, or was cut off");
+    foreign("nowhere", 2, "there is no savepoint at nowhere");
+}
+
+#[test]
+fn an_older_function_over_newer_state_is_refused_before_a_record_flows() {
+    let folder = JobFolder::new();
+    let savepoint = stopped(&folder, &job("count-2", ""), &[]);
+    folder.write("plan.toml", job("count-1", ""));
+    let ended = folder.weir(&["plan", "plan.toml", "-s", &savepoint]).run().with_code(3);
+    assert!(ended.text().contains("the function is older: it knows version 1"), "{}", ended.text());
+    let told = folder.job(&job("count-1", ""), &["-s", &savepoint]).run().failed(3, &[], &[]);
+    assert!(told.why.contains("the function is older"), "{told:?}");
+    drop(folder.run(&job("count-2", ""), &["-s", &savepoint]).with_code(0));
+    check_exact(&folder);
+}
+
+/// The upgrades plugin with something behind it that changes nothing but its digest.
+fn other_build(folder: &JobFolder, number: u8) -> String {
+    let code = std::fs::read(weir_tests::built::plugin("upgrades")).unwrap();
+    let name = format!("build-{number}.wasm");
+    folder.write(&name, [code, vec![0, 3, 1, b'b', number]].concat());
+    name
+}
+
+#[test]
+fn versions_are_swapped_while_the_stream_flows() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", "").replace("rate = 4000", "rate = 1000"), &["-p", "2"]);
+    let builds = [other_build(&folder, 1), other_build(&folder, 2)];
+    for build in builds.iter().cycle().take(10) {
+        drop(folder.weir(&["swap", "words", "count", build]).run().with_code(0));
+    }
+    // Now with a migration, twice.
+    for function in ["count-2", "count-3"] {
+        drop(folder.weir(&["swap", "words", "count", &builds[0], "--function", function]).run().with_code(0));
+    }
+    let info = json(&folder, &["info", "words", "--json"]);
+    assert_eq!(info["status"]["nodes"][2]["function"], "count-3", "{info:#}");
+    let told = folder.weir(&["swap", "words", "count", &builds[0], "--function", "count-1"]).run().failed(3, &[], &[]);
+    assert!(told.why.contains("the function is older"), "{told:?}");
+    drop(running.wait().with_code(0));
+    check_exact(&folder);
+}
+
+#[test]
+fn a_swapped_version_outlives_the_process_and_the_job_file_s_is_not_taken_for_it() {
+    for point in ["v2-compiled", "v2-instantiated", "v1-drained", "durable-not-notified", "some-notified"] {
+        let folder = JobFolder::new();
+        let build = other_build(&folder, 7);
+        let at = if point.starts_with('v') { format!("{point}=kill@1") } else { format!("{point}=kill@40") };
+        let running = folder.job(&job("count-1", ""), &["-p", "2"]).env("WEIR_FAIL_POINTS", &at).start();
+        running.until_poll(|| !folder.names("out/counts").is_empty());
+        // The process may be gone before it can answer.
+        drop(folder.weir(&["swap", "words", "count", &build, "--function", "count-2"]).run());
+        drop(running.wait());
+        let running = folder.job(&job("count-1", ""), &["-p", "2"]).start();
+        drop(running.wait().with_code(0));
+        check_exact(&folder);
+    }
+}
+
+#[test]
+fn a_version_that_traps_on_trial_is_taken_back_with_its_state() {
+    for killed in [false, true] {
+        let folder = JobFolder::new();
+        let build = other_build(&folder, 3);
+        let points = if killed { "rollback-started=kill@1" } else { "some-acked=kill@100000" };
+        let toml = job("count-1", "config = { at = 40 }");
+        let running = folder.job(&toml, &["-p", "2"]).env("WEIR_FAIL_POINTS", points).start();
+        running.until_poll(|| folder.names("out/counts").iter().any(|name| !name.ends_with(".inprogress")));
+        let swap = ["swap", "words", "count", &build, "--function", "trap-at", "--probation", "1000", "--json"];
+        drop(folder.weir(&swap).run());
+        if killed {
+            drop(running.wait().with_code(KILLED));
+            drop(folder.run(&toml, &["-p", "2"]).with_code(0));
+        } else {
+            let ended = running.wait().with_code(0);
+            assert!(ended.stderr.contains("was taken back"), "{}", ended.stderr);
+        }
+        check_exact(&folder);
+    }
+}
+
+#[test]
+fn a_shadow_run_tells_versions_apart_before_anything_is_swapped() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", "config = { at = 20 }"), &["-p", "2"]);
+    let build = other_build(&folder, 4);
+    let shadow = ["swap", "words", "count", &build, "--shadow", "200ms"];
+    let told = folder.weir(&[&shadow[..], &["--function", "wrong-at"]].concat()).run().failed(3, &[], &[]);
+    assert!(told.why.contains("records differ"), "{told:?}");
+    let ended = folder.weir(&[&shadow[..], &["--json"]].concat()).run().with_code(0);
+    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(report["swap"]["shadow"]["differing"], 0, "{report:#}");
+    drop(running.wait().with_code(0));
+    check_exact(&folder);
+}
