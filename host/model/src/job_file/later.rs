@@ -10,9 +10,9 @@ pub(super) const CAPABILITIES: &[&str] = &["clock", "random", "env"];
 
 /// Flink's keys for later versions (with everything below them), and what weir doesn't do without them.
 const FLINK_KEYS: &[(&str, &str)] = &[
-    ("execution.savepoint", "start from savepoints"),
-    ("execution.savepoint-restore-mode", "start from savepoints"),
-    ("execution.state-recovery", "start from savepoints"),
+    ("execution.savepoint", "start from a savepoint that a key names (`weir run -s` does)"),
+    ("execution.savepoint-restore-mode", "start from a savepoint that a key names (`weir run -s` does)"),
+    ("execution.state-recovery", "start from a savepoint that a key names (`weir run -s` does)"),
 ];
 
 /// The error for something that a later version will do.
