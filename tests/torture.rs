@@ -13,10 +13,11 @@ use weir_model::time::{Clock, SystemClock};
 use weir_tests::crash::case::{Case, Disturbance, How};
 use weir_tests::crash::mutation::{Base, Verdict};
 use weir_tests::crash::points::{kill_at, scenario, unasked};
+use weir_tests::crash::swaps::{SwapCase, Swapped};
 use weir_tests::crash::{Expected, SCENARIOS, random};
 use weir_tests::simulation::campaign;
 
-const USAGE: &str = "usage: weir-torture [--kills N] [--mutations N] [--seeds N] [--seed S] [--only SEED] [--jobs N]";
+const USAGE: &str = "usage: weir-torture [--kills N] [--swaps N] [--mutations N] [--seeds N] [--seed S] [--only SEED] [--jobs N]";
 
 /// What is damaged: scenarios, and where each is killed before. The newest checkpoint's output is not committed, or is.
 const BASES: [(&str, &str); 4] = [
@@ -31,6 +32,8 @@ const BASES: [(&str, &str); 4] = [
 struct Request {
     /// Processes to kill.
     kills: u64,
+    /// Versions to swap in.
+    swaps: u64,
     /// Files to damage.
     mutations: u64,
     /// Jobs to simulate.
@@ -52,6 +55,7 @@ struct Report {
     at_random: u64,
     interrupted: u64,
     failed: u64,
+    swapped: Swapped,
     refused: u64,
     exact: u64,
     violations: Vec<String>,
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
     let start_ns = clock.monotonic_ns();
     let report = Mutex::new(Report::default());
     kills(&request, &report);
+    swaps(&request, &report);
     mutations(&request, &bases, &report);
     let simulated = (request.seeds > 0).then(|| campaign::run(request.seed, request.seeds, request.jobs, say));
     let seconds = (clock.monotonic_ns() - start_ns) as f64 / 1e9;
@@ -83,12 +88,13 @@ fn main() -> ExitCode {
 }
 
 fn parse(arguments: &[String]) -> Option<Request> {
-    let mut request = Request { kills: 0, mutations: 0, seeds: 0, seed: 1, only: None, jobs: 2 };
+    let mut request = Request { kills: 0, swaps: 0, mutations: 0, seeds: 0, seed: 1, only: None, jobs: 2 };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let number = words.next()?.parse().ok()?;
         match word.as_str() {
             "--kills" => request.kills = number,
+            "--swaps" => request.swaps = number,
             "--mutations" => request.mutations = number,
             "--seeds" => request.seeds = number,
             "--seed" => request.seed = number,
@@ -97,7 +103,11 @@ fn parse(arguments: &[String]) -> Option<Request> {
             _ => return None,
         }
     }
-    if request.kills == 0 && request.mutations == 0 && request.seeds == 0 && request.only.is_none() { None } else { Some(request) }
+    if request.kills == 0 && request.swaps == 0 && request.mutations == 0 && request.seeds == 0 && request.only.is_none() {
+        None
+    } else {
+        Some(request)
+    }
 }
 
 /// Runs `work` for one seed after another, several at a time, until it says that it is enough.
@@ -177,6 +187,37 @@ fn point_of(disturbance: &Disturbance) -> Option<FailPoint> {
     FailPoint::named(killed.0)
 }
 
+/// Jobs whose operators are swapped all the time, and which are killed meanwhile.
+fn swaps(request: &Request, report: &Mutex<Report>) {
+    if request.swaps == 0 {
+        return;
+    }
+    let expected = SwapCase::scenario().expected();
+    in_parallel(request, |number| {
+        if locked(report).swapped.swaps >= request.swaps {
+            return false;
+        }
+        let case = SwapCase::of(request.seed + number);
+        let folder = SwapCase::scenario().folder();
+        let outcome = catch_unwind(AssertUnwindSafe(|| case.run(&folder, &expected))).unwrap_or_else(|payload| Err(panic_text(&payload)));
+        let mut report = locked(report);
+        report.cases += 1;
+        match outcome {
+            Ok(Swapped { swaps, lost, kills }) => {
+                report.swapped.swaps += swaps;
+                report.swapped.lost += lost;
+                report.swapped.kills += kills;
+            }
+            Err(why) => {
+                let told = format!("seed {}: {case}\n  {why}\n  folder {}", request.seed + number, folder.keep().display());
+                say(&format!("VIOLATION {told}"));
+                report.violations.push(told);
+            }
+        }
+        report.violations.len() < 20
+    });
+}
+
 fn mutations(request: &Request, bases: &[Base], report: &Mutex<Report>) {
     in_parallel(request, |number| {
         if number >= request.mutations {
@@ -224,6 +265,10 @@ fn text(request: &Request, report: &Report, seconds: f64) -> String {
             let hits = report.at_points.get(point).copied().unwrap_or_default();
             let _ = writeln!(text, "{hits:>7}  {}", point.name());
         }
+    }
+    if request.swaps > 0 {
+        let Swapped { swaps, lost, kills } = report.swapped;
+        let _ = writeln!(text, "{swaps} swaps in {} cases, {kills} processes killed; {lost} swaps came to nothing", report.cases);
     }
     if request.mutations > 0 {
         let _ = writeln!(text, "{} damaged files: {} refused by name, {} exact all the same", request.mutations, report.refused, report.exact);

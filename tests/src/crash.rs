@@ -4,6 +4,7 @@ pub mod case;
 pub mod mutation;
 pub mod points;
 pub mod random;
+pub mod swaps;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

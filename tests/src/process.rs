@@ -221,6 +221,18 @@ impl Running {
         }
     }
 
+    /// Whether it has ended by now.
+    pub fn has_ended(&mut self) -> bool {
+        self.reaped = self.reaped.take().or_else(|| self.ended.try_recv().ok());
+        self.reaped.is_some()
+    }
+
+    /// The time since it was started.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        now() - self.start
+    }
+
     /// Writes to its standard input.
     ///
     /// # Panics

@@ -60,7 +60,7 @@ const VERBS: [Verb; 7] = [
     Verb {
         name: "torture",
         about: "kill jobs at every point and at random times, damage their checkpoints, simulate them over a store that fails",
-        example: "cargo xtask torture --kills 500 --mutations 1000 --seeds 2000",
+        example: "cargo xtask torture --kills 500 --swaps 1000 --mutations 1000 --seeds 2000",
         takes_arguments: true,
         run: torture::run,
     },

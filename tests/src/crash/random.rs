@@ -67,6 +67,6 @@ fn passage(random: &mut Random) -> u64 {
     1 + below(random, max)
 }
 
-fn below(random: &mut Random, end: u64) -> u64 {
+pub(crate) fn below(random: &mut Random, end: u64) -> u64 {
     random.next_u64() % end.max(1)
 }
