@@ -323,6 +323,7 @@ fn an_operator_is_swapped_and_the_status_says_so() {
     let digest = swapped["swap"]["digest"].as_str().unwrap();
     assert_eq!(swapped["swap"]["before"].as_array().unwrap().len(), 2);
     let info = json(&folder.weir(&["info", "words", "--json"]).run().with_code(0));
+    assert_eq!(info["status"]["swap"], Value::Null, "it is over: {info}");
     for node in [1, 2] {
         let node = &info["status"]["nodes"][node];
         assert_eq!((node["digest"].as_str(), node["swapped"].as_bool()), (Some(digest), Some(true)), "{info}");

@@ -1,8 +1,10 @@
-//! `cargo xtask demo`: from a fresh clone to sorted counts on the screen, then a job that solves somebody's problem.
+//! `cargo xtask demo`: from a fresh clone to sorted counts on the screen, a job that solves somebody's problem, and a version swapped under load.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+
+mod swap;
 
 use crate::fault::{Fault, Result};
 use crate::measure::{Elapsed, Stopwatch};
@@ -12,23 +14,26 @@ use crate::{plugins, process, say, setup};
 /// How many of the most frequent words, or of the suspects, are shown.
 const SHOWN_MAX: usize = 20;
 
-/// Sets up, builds, and runs both jobs.
+/// Sets up, builds, and runs the jobs.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
-    say::progress("1/5 what building plugins needs");
+    say::progress("1/6 what building plugins needs");
     let toolchain = setup::run()?;
-    say::progress("2/5 the host: cargo build --release (the first time takes minutes: it holds a compiler for Wasm)");
+    say::progress("2/6 the host: cargo build --release (the first time takes minutes: it holds a compiler for Wasm)");
     process::run(repo.cargo().args(repo::build("weir")), "read the compiler's message above")?;
-    say::progress("3/5 the plugins");
+    say::progress("3/6 the plugins");
     plugins::build(repo, &toolchain)?;
     let weir = repo.target_dir()?.join("release").join("weir");
 
-    say::progress("4/5 counting Shakespeare's words: weir run plugins/word-count/job.toml");
+    say::progress("4/6 counting Shakespeare's words: weir run plugins/word-count/job.toml");
     let (counts, elapsed) = records(repo, &weir, "plugins/word-count/job.toml", Counts::default(), Counts::add)?;
     say::line(&counts.report(lines_in(&repo.path("plugins/word-count/input"))?, &elapsed)?);
 
-    say::progress("5/5 looking for brute-force log-ins: weir run plugins/ssh-guard/job.toml");
+    say::progress("5/6 looking for brute-force log-ins: weir run plugins/ssh-guard/job.toml");
     let (suspects, elapsed) = records(repo, &weir, "plugins/ssh-guard/job.toml", Suspects::default(), Suspects::add)?;
     say::line(&suspects.report(lines_in(&repo.path("plugins/ssh-guard/input"))?, &elapsed)?);
+
+    say::progress("6/6 swapping a version while words flow: weir run plugins/word-count-v2/job.toml, weir swap word-count-live count …");
+    swap::run(repo, &weir)?;
     say::progress("done; change a job.toml or an operator in plugins/ and call it again");
     Ok(())
 }

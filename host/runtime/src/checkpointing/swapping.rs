@@ -231,6 +231,9 @@ impl Checkpointing {
             });
             drop(reply.send(Ok(SwapReport { checkpoint: at, before: prepared.before, digest, shadow, probation: request.probation, held_us })));
         }
+        if self.trial.is_none() && self.swapping.is_none() {
+            self.live.set_swap(None);
+        }
         let Some(trial) = &mut self.trial else { return };
         match &manifest.probation {
             Some(probation) => {
@@ -240,9 +243,6 @@ impl Checkpointing {
             }
             None if at > trial.probation.since => self.end_trial(),
             None => {}
-        }
-        if self.trial.is_none() {
-            self.live.set_swap(None);
         }
     }
 
