@@ -1,5 +1,7 @@
 //! What a plugin says of itself, independent of any version of the contract.
 
+use std::fmt;
+
 use crate::codec::Codec;
 
 /// A plugin's functions and who made it.
@@ -47,6 +49,15 @@ pub enum FunctionKind {
     Stateless,
     /// Has state and timers per key; its input is exchanged by key.
     Keyed,
+}
+
+impl fmt::Display for FunctionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Stateless => "stateless",
+            Self::Keyed => "keyed",
+        })
+    }
 }
 
 /// Where records enter or leave a node.

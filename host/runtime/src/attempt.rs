@@ -180,7 +180,7 @@ impl Beginning<'_> {
         };
         match trial {
             Some(trial) => checkpointing.resume_trial(trial),
-            None => shared.live.set_swap(None),
+            None => shared.live.end_swap(),
         }
         checkpointing
     }

@@ -425,7 +425,7 @@ impl Checkpointing {
         }
     }
 
-    /// New versions, by the task that is to run them.
+    /// All tasks, with the new versions that each is to run.
     fn by_task(&self, versions: &mut Vec<(usize, u32, NewVersion)>) -> Vec<(&TaskSide, Vec<(usize, NewVersion)>)> {
         let mut tasks: Vec<_> = self.tasks.iter().map(|task| (task, Vec::new())).collect();
         for (node, subtask, version) in versions.drain(..) {
@@ -433,7 +433,6 @@ impl Checkpointing {
                 own.push((node, version));
             }
         }
-        tasks.retain(|(_, own)| !own.is_empty());
         tasks
     }
 

@@ -23,6 +23,7 @@ mod origin;
 mod versions;
 mod swap;
 mod shadow_report;
+mod state_file;
 pub mod savepoint;
 mod restore;
 mod executor;

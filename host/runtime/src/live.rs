@@ -148,20 +148,24 @@ impl Live {
         self.inner().phase == Phase::Cancelled
     }
 
-    pub(crate) fn set_swap(&self, swap: Option<SwapStatus>) {
-        self.inner().swap = swap;
+    /// A swap is wanted, to a plugin that may be known by now.
+    pub(crate) fn begin_swap(&self, uids: &[OperatorUid], digest: Option<PluginDigest>) {
+        let mut inner = self.inner();
+        let before = inner.plan.digest_of(uids);
+        inner.swap = before.map(|before| SwapStatus { uids: uids.to_vec(), before, digest, phase: SwapPhase::Preparing });
     }
 
-    /// Says how far a swap is that may have been begun by another process.
+    /// Says how far a swap is. One that another process has begun isn't known yet: what the job file names is the version before.
     pub(crate) fn set_swap_phase(&self, uids: &[OperatorUid], phase: SwapPhase) {
         let mut inner = self.inner();
-        let digest_in = |plan: &Plan| {
-            let node = plan.nodes.iter().find(|node| uids.first().is_some_and(|uid| node.uid == *uid));
-            node.and_then(|node| node.operator()).map(|operator| operator.digest)
-        };
         let known = inner.swap.as_ref().map(|swap| (swap.before, swap.digest));
-        let found = known.or_else(|| Some((digest_in(&inner.file)?, digest_in(&inner.plan))));
+        let found = known.or_else(|| Some((inner.file.digest_of(uids)?, inner.plan.digest_of(uids))));
         inner.swap = found.map(|(before, digest)| SwapStatus { uids: uids.to_vec(), before, digest, phase });
+    }
+
+    /// No swap is under way or on trial.
+    pub(crate) fn end_swap(&self) {
+        self.inner().swap = None;
     }
 
     pub(crate) fn savepoint_progress(&self) -> Option<Progress> {

@@ -156,6 +156,12 @@ impl Plan {
         self.nodes.get(index.0).ok_or_else(|| Error::job("the plan", format!("has no node {}", index.0), "this is a bug of weir: please report it"))
     }
 
+    /// The plugin that the first of these operators runs; `None`: there is no such operator.
+    pub(crate) fn digest_of(&self, uids: &[OperatorUid]) -> Option<PluginDigest> {
+        let node = self.nodes.iter().find(|node| uids.first().is_some_and(|uid| node.uid == *uid))?;
+        node.operator().map(|operator| operator.digest)
+    }
+
     /// What a sink reads: the port of its input, or of all its inputs if they agree.
     ///
     /// # Errors

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use weir_checkpoint::compare::{DroppedState, GivenUp};
 use weir_checkpoint::manifest::{FileEntry, FileScope};
 use weir_checkpoint::resolve::{FileToRead, RestorePlan};
@@ -14,12 +13,13 @@ use weir_model::id::SubtaskIndex;
 use weir_model::key_group::{MaxParallelism, hash_key};
 use weir_model::rows::{Batch, BatchBuilder};
 use weir_model::{Error, ErrorKind, Result};
-use weir_state::{FileError, KeyedState, RestoreError, SnapshotScope, StateFileIndex, StateFileInfo};
+use weir_state::{KeyedState, RestoreError};
 
 use crate::executor::Executor;
 use crate::in_flight;
 use crate::origin::Origin;
 use crate::plan::{Plan, PlannedNode};
+use crate::state_file;
 
 /// A subtask of a node.
 pub(crate) type Place = (usize, u32);
@@ -113,7 +113,7 @@ pub(crate) fn shut_down() -> Error {
 }
 
 /// The error for a file that isn't what the manifest says.
-fn refuse(file: &FileEntry, why: impl Into<String>) -> Error {
+fn refuse(file: &FileEntry, why: String) -> Error {
     Error::job(
         format!("the checkpoint's file {}", file.path),
         why,
@@ -150,7 +150,7 @@ impl Load {
     }
 
     async fn file(&mut self, file: &FileEntry, key_groups: Range<u32>) -> Result<()> {
-        let index = self.index(file).await?;
+        let index = state_file::index(&self.store, file, &refuse).await?;
         let is_given_up =
             |name: &str| file.rows == 0 || self.dropped.iter().any(|dropped| dropped.state.as_deref().is_none_or(|state| state == name));
         let numbers = self.state.accept(index.states(), &is_given_up).map_err(|error| {
@@ -158,7 +158,7 @@ impl Load {
             Error::incompatible(what, error.to_string(), "use the plugin version that took it, or start from the beginning with --fresh")
         })?;
         for range in index.ranges(&key_groups) {
-            let bytes = read(&self.store, file, range.clone()).await?;
+            let bytes = state_file::read(&self.store, file, range.clone(), &refuse).await?;
             let state = &mut self.state;
             let result = index.read(&range, &bytes, &key_groups, |mut row| -> Result<(), RestoreError> {
                 // Every number of the file has an entry; what is given up has no number here.
@@ -170,47 +170,13 @@ impl Load {
         }
         Ok(())
     }
-
-    /// The index of a file, at its end.
-    async fn index(&self, file: &FileEntry) -> Result<StateFileIndex> {
-        match self.store.size(&file.path).await? {
-            Some(bytes) if bytes == file.bytes => {}
-            Some(bytes) => return Err(refuse(file, format!("it has {bytes} bytes, and its checkpoint says {}", file.bytes))),
-            None => return Err(refuse(file, "it is missing")),
-        }
-        let expected = info_of(file);
-        let mut range = StateFileIndex::tail_bytes(expected.bytes);
-        loop {
-            let tail = read(&self.store, file, range.clone()).await?;
-            match StateFileIndex::parse(&tail, &expected) {
-                Ok(index) => return Ok(index),
-                Err(FileError::TailTooShort { needed }) if needed != range => range = needed,
-                Err(error) => return Err(refuse(file, error.to_string())),
-            }
-        }
-    }
-}
-
-/// Part of a file.
-async fn read(store: &Store, file: &FileEntry, range: Range<u64>) -> Result<Bytes> {
-    let mut parts = store.get_ranges(&file.path, &[range]).await?;
-    parts.pop().ok_or_else(|| refuse(file, "it can't be read"))
-}
-
-/// What the manifest says of a state file.
-fn info_of(file: &FileEntry) -> StateFileInfo {
-    let scope = match file.scope {
-        FileScope::Full => SnapshotScope::Full,
-        FileScope::Changes => SnapshotScope::Changes,
-    };
-    StateFileInfo { scope, rows: file.rows, bytes: file.bytes, checksum: file.checksum, key_groups: file.key_groups.clone() }
 }
 
 /// The overtaken batches of a file, as far as they belong to the key groups that are wanted.
 async fn read_in_flight(wanted: &FileToRead, store: &Store, groups: MaxParallelism) -> Result<Vec<(u32, Batch)>> {
     let FileToRead { file, key_groups, .. } = wanted;
-    let bytes = read(store, file, 0..file.bytes).await?;
-    let mut batches = in_flight::decode(&bytes, file.checksum).map_err(|why| refuse(file, why))?;
+    let bytes = state_file::read(store, file, 0..file.bytes, &refuse).await?;
+    let mut batches = in_flight::decode(&bytes, file.checksum).map_err(|why| refuse(file, why.to_owned()))?;
     // Without key groups, its records have no keys and one reader.
     if !key_groups.is_empty() {
         batches.iter_mut().for_each(|(_, batch)| *batch = keep(batch, key_groups, groups));

@@ -109,7 +109,7 @@ fn check_ports(node: &PlannedNode, old: &PlannedOperator, new: &FunctionDescript
         Err(refuse(uid, format!("its {what} would change while records flow: it was {was} and would be {is}"), remedy))
     };
     if old.function.kind != new.kind {
-        return other("kind", format!("{:?}", old.function.kind).to_lowercase(), format!("{:?}", new.kind).to_lowercase());
+        return other("kind", old.function.kind.to_string(), new.kind.to_string());
     }
     let text = |ports: &[Port]| ports.iter().map(|port| format!("({}, {})", port.key, port.value)).collect::<Vec<_>>().join(" ");
     for (what, was, is) in [("input", &old.function.inputs, &new.inputs), ("output", &old.function.outputs, &new.outputs)] {

@@ -1,6 +1,6 @@
 //! A swap of versions: from the request over its barrier to the end of its trial.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use super::{Checkpointing, Done};
 use crate::attempt::{Failed, Returns};
 use crate::command::{Command, TaskSwap};
 use crate::control::{ShadowReport, SwapReport, SwapRequest};
-use crate::live::{SwapPhase, SwapStatus};
+use crate::live::SwapPhase;
 use crate::shadow_report::report;
 use crate::swap::{Prepared, prepare};
 
@@ -61,7 +61,7 @@ impl Checkpointing {
             drop(reply.send(Err(error)));
             return;
         }
-        self.set_swap_phase(SwapPhase::Preparing, &request);
+        self.live.begin_swap(&request.uids, request.digest);
         let work = prepare(Arc::clone(&self.plan), request.clone(), Arc::clone(&self.store));
         self.swapping = Some(Swapping { request, reply, stage: Stage::Preparing, shadow: None, held_us: 0 });
         self.start(self.executor.offload(work), |prepared| Done::Prepared(Box::new(prepared)));
@@ -90,10 +90,10 @@ impl Checkpointing {
         };
         pass(FailPoint::V2Compiled)?;
         if let Some(duration) = swapping.request.shadow {
-            for (task, versions) in self.by_task(&mut prepared.shadows) {
+            for (task, versions) in self.by_task(&mut prepared.shadows).into_iter().filter(|(_, versions)| !versions.is_empty()) {
                 let _ = task.commands.send(Command::BeginShadow(versions));
             }
-            self.set_swap_phase(SwapPhase::Shadow, &swapping.request);
+            self.live.set_swap_phase(&swapping.request.uids, SwapPhase::Shadow);
             swapping.stage = Stage::Shadow { prepared, until: Instant::now() + duration, waits_for: None };
             self.swapping = Some(swapping);
             return Ok(None);
@@ -104,16 +104,12 @@ impl Checkpointing {
     /// Hands each task what it swaps, and wants the barrier.
     fn want_barrier(&mut self, mut swapping: Swapping, mut prepared: Box<Prepared>) -> Result<Option<Event>> {
         let on_trial = swapping.request.probation > 0;
-        let versions = self.by_task(&mut prepared.versions);
         // All tasks: on trial, everything must be undoable.
-        for task in &self.tasks {
-            *task.swap.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(TaskSwap { versions: Vec::new(), on_trial });
-        }
-        for (task, versions) in versions {
-            *task.swap.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(TaskSwap { versions, on_trial });
+        for (task, versions) in self.by_task(&mut prepared.versions) {
+            *task.swap.lock().unwrap_or_else(PoisonError::into_inner) = Some(TaskSwap { versions, on_trial });
         }
         pass(FailPoint::V2Instantiated)?;
-        self.set_swap_phase(SwapPhase::Barrier, &swapping.request);
+        self.live.set_swap_phase(&swapping.request.uids, SwapPhase::Barrier);
         swapping.stage = Stage::Barrier { prepared, checkpoint: None };
         self.swapping = Some(swapping);
         Ok(Some(Event::Swap))
@@ -167,7 +163,7 @@ impl Checkpointing {
 
     /// Nothing was swapped: says so to whoever wanted it, and writes it down.
     fn refuse(&mut self, swapping: Swapping, why: Error) -> Result<Option<Event>> {
-        self.live.set_swap(None);
+        self.live.end_swap();
         self.record_swap(|history, at_ms| history.push(record(&swapping.request, at_ms, SwapOutcome::Refused, Some(&why))));
         let why = match &swapping.shadow {
             // Numbers alone help nobody.
@@ -232,7 +228,7 @@ impl Checkpointing {
             drop(reply.send(Ok(SwapReport { checkpoint: at, before: prepared.before, digest, shadow, probation: request.probation, held_us })));
         }
         if self.trial.is_none() && self.swapping.is_none() {
-            self.live.set_swap(None);
+            self.live.end_swap();
         }
         let Some(trial) = &mut self.trial else { return };
         match &manifest.probation {
@@ -250,7 +246,7 @@ impl Checkpointing {
     fn end_trial(&mut self) {
         self.trial = None;
         self.retained.pin(None);
-        self.live.set_swap(None);
+        self.live.end_swap();
         self.tell(|| Command::EndTrial, |_| true);
         self.record_swap(|history, _| history.settle(SwapOutcome::Live, None));
     }
@@ -310,7 +306,7 @@ impl Checkpointing {
     /// The attempt has failed: whoever waits for a swap is told.
     pub(super) fn swap_failed(&mut self, why: &Error) {
         if let Some(swapping) = self.swapping.take() {
-            self.live.set_swap(None);
+            self.live.end_swap();
             let error = Error { what: format!("nothing was swapped: {}", why.what), ..why.clone() };
             self.record_swap(|history, at_ms| history.push(record(&swapping.request, at_ms, SwapOutcome::Refused, Some(&error))));
             drop(swapping.reply.send(Err(error)));
@@ -328,12 +324,6 @@ impl Checkpointing {
             }
         });
         facts.collect()
-    }
-
-    fn set_swap_phase(&self, phase: SwapPhase, request: &SwapRequest) {
-        let before =
-            request.uids.first().and_then(|uid| self.plan.nodes.iter().find(|node| node.uid == *uid)?.operator().map(|operator| operator.digest));
-        self.live.set_swap(before.map(|before| SwapStatus { uids: request.uids.clone(), before, digest: request.digest, phase }));
     }
 
     /// Changes the record of swaps, beside the stream: it is for people.

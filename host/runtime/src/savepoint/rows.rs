@@ -2,14 +2,14 @@
 
 use std::ops::{ControlFlow, Range};
 
-use bytes::Bytes;
-use weir_checkpoint::manifest::{FileEntry, FileScope};
+use weir_checkpoint::manifest::FileEntry;
 use weir_checkpoint::store::Store;
 use weir_model::describe::StateDescriptor;
 use weir_model::{Error, Result};
-use weir_state::{FileError, MergeError, MergeStep, MergedRows, SnapshotScope, StateFileIndex, StateFileInfo, StateRow};
+use weir_state::{MergeError, MergeStep, MergedRows, StateFileIndex, StateRow};
 
 use super::Progress;
+use crate::state_file;
 
 /// The rows of some files of one operator, merged: each address once, with its newest value. A few megabytes of each file are in memory at a time.
 pub struct SnapshotRows {
@@ -50,13 +50,12 @@ impl SnapshotRows {
     /// When a file can't be read or doesn't verify.
     pub async fn next(&mut self, mut each: impl FnMut(&StateRow<'_>) -> ControlFlow<()>) -> Result<bool> {
         loop {
-            let refuse = |error: MergeError| refuse_merge(&self.store, &self.files, &error);
-            match self.rows.next(&mut each).map_err(refuse)? {
+            match self.rows.next(&mut each).map_err(|error| refuse_merge(&self.store, &self.files, &error))? {
                 MergeStep::Paused => return Ok(true),
                 MergeStep::Done => return Ok(false),
                 MergeStep::Fetch { file, range } => {
                     let Some(entry) = self.files.get(file) else { return Ok(false) };
-                    let bytes = read(&self.store, entry, range).await?;
+                    let bytes = state_file::read(&self.store, entry, range, &|file, why| refuse(&self.store, file, why)).await?;
                     self.rows.supply(&bytes).map_err(|error| refuse_merge(&self.store, &self.files, &error))?;
                     if let Some(progress) = &self.progress {
                         progress(bytes.len() as u64);
@@ -72,31 +71,7 @@ impl SnapshotRows {
 /// # Errors
 /// When it is missing, cut off, damaged, or another file.
 pub async fn read_index(store: &Store, file: &FileEntry) -> Result<StateFileIndex> {
-    let refuse = |why: String| refuse(store, file, why);
-    match store.size(&file.path).await? {
-        Some(bytes) if bytes == file.bytes => {}
-        Some(bytes) => return Err(refuse(format!("it has {bytes} bytes, and the manifest says {}", file.bytes))),
-        None => return Err(refuse("it is missing".to_owned())),
-    }
-    let scope = match file.scope {
-        FileScope::Full => SnapshotScope::Full,
-        FileScope::Changes => SnapshotScope::Changes,
-    };
-    let expected = StateFileInfo { scope, rows: file.rows, bytes: file.bytes, checksum: file.checksum, key_groups: file.key_groups.clone() };
-    let mut range = StateFileIndex::tail_bytes(expected.bytes);
-    loop {
-        let tail = read(store, file, range.clone()).await?;
-        match StateFileIndex::parse(&tail, &expected) {
-            Ok(index) => return Ok(index),
-            Err(FileError::TailTooShort { needed }) if needed != range => range = needed,
-            Err(error) => return Err(refuse(error.to_string())),
-        }
-    }
-}
-
-pub(super) async fn read(store: &Store, file: &FileEntry, range: Range<u64>) -> Result<Bytes> {
-    let mut parts = store.get_ranges(&file.path, &[range]).await?;
-    parts.pop().ok_or_else(|| refuse(store, file, "it can't be read".to_owned()))
+    state_file::index(store, file, &|file, why| refuse(store, file, why)).await
 }
 
 fn refuse_merge(store: &Store, files: &[FileEntry], error: &MergeError) -> Error {

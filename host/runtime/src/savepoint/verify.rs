@@ -8,9 +8,9 @@ use weir_model::Result;
 use weir_model::id::Parallelism;
 use weir_model::key_group::{MaxParallelism, hash_key};
 
-use super::rows::{read, refuse};
+use super::rows::refuse;
 use super::{SnapshotRows, StateRow};
-use crate::in_flight;
+use crate::{in_flight, state_file};
 
 /// Reads every file; gives how many rows were read, and what is wrong with which file: its path and the error.
 pub async fn verify(manifest: &Manifest, store: &Store) -> Vec<(FileEntry, Result<u64>)> {
@@ -43,12 +43,9 @@ async fn verify_state(file: &FileEntry, max_parallelism: u32, store: &Store) -> 
 }
 
 async fn verify_in_flight(file: &FileEntry, store: &Store) -> Result<u64> {
-    match store.size(&file.path).await? {
-        Some(bytes) if bytes == file.bytes => {}
-        Some(bytes) => return Err(refuse(store, file, format!("it has {bytes} bytes, and the manifest says {}", file.bytes))),
-        None => return Err(refuse(store, file, "it is missing".to_owned())),
-    }
-    let bytes = read(store, file, 0..file.bytes).await?;
-    in_flight::decode(&bytes, file.checksum).map_err(|why| refuse(store, file, why.to_owned()))?;
+    let refuse = |file: &FileEntry, why: String| refuse(store, file, why);
+    state_file::check_size(store, file, &refuse).await?;
+    let bytes = state_file::read(store, file, 0..file.bytes, &refuse).await?;
+    in_flight::decode(&bytes, file.checksum).map_err(|why| refuse(file, why.to_owned()))?;
     Ok(file.rows)
 }
