@@ -61,17 +61,23 @@ fn a_file_that_is_sent_in_parts_comes_back_whole_and_in_ranges() {
     check(21_000_003);
 }
 
-/// A word count that takes a while, with its checkpoints and its output in buckets.
+const LINES: &str = "connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 200\nlines = 6000\nparallelism = 1";
+
+/// A word count with its checkpoints and its output in buckets.
 fn job() -> String {
-    let source = "connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 200\nlines = 6000\nrate = 3000\nparallelism = 1";
     let checkpointing = "[checkpointing]\ninterval = \"20ms\"\ndir = \"s3://checkpoints\"\n";
-    word_count(source, "connector = \"file\"\npath = \"s3://out/counts\"") + checkpointing
+    word_count(LINES, "connector = \"file\"\npath = \"s3://out/counts\"") + checkpointing
+}
+
+/// The same, so slow that it runs until something ends it.
+fn slow() -> String {
+    job().replace(LINES, &format!("{LINES}\nrate = 100"))
 }
 
 /// What a job counts that nobody disturbs.
 fn undisturbed() -> BTreeMap<String, u64> {
     let folder = JobFolder::with_buckets(&["checkpoints", "out"]);
-    drop(folder.run(&job().replace("rate = 3000\n", ""), &[]).with_code(0));
+    drop(folder.run(&job(), &[]).with_code(0));
     counts(&folder)
 }
 
@@ -83,11 +89,9 @@ fn counts(folder: &JobFolder) -> BTreeMap<String, u64> {
 #[test]
 fn a_job_that_another_process_takes_over_commits_nothing_more() {
     let folder = JobFolder::with_buckets(&["checkpoints", "out"]);
-    let first = folder.job(&job(), &["-q"]).start();
-    while folder.names("out/counts").is_empty() {
-        std::thread::yield_now();
-    }
-    let second = folder.weir(&["run", "job.toml", "-q"]).run();
+    let first = folder.job(&slow(), &["-q"]).start();
+    first.until_poll(|| !folder.names("out/counts").is_empty());
+    let second = folder.job(&job(), &["-q"]).run();
     let first = first.wait();
     assert_eq!((first.code, second.code), (1, 0), "{}\n{}", first.stderr, second.stderr);
     assert!(first.stderr.contains("another process runs the same job on s3://checkpoints/test"), "{}", first.stderr);
@@ -106,4 +110,25 @@ fn a_store_that_refuses_or_isn_t_there_is_told_in_three_parts() {
     };
     check(&[], &["s3://checkpoints/test", "NoSuchBucket"]);
     check(&[("AWS_SECRET_ACCESS_KEY", "wrong")], &["s3://checkpoints/test", "SignatureDoesNotMatch"]);
+}
+
+#[test]
+fn a_savepoint_in_a_bucket_is_whole_and_a_job_goes_on_from_it() {
+    let folder = JobFolder::with_buckets(&["checkpoints", "out", "savepoints"]);
+    let savepoints = "savepoint-dir = \"s3://savepoints/words\"\n";
+    let running = folder.job(&(slow() + savepoints), &["-q"]).start();
+    running.until_poll(|| !folder.names("out/counts").is_empty());
+    let take = |words: &[&str]| folder.weir(words).run().with_code(0).text().trim().to_owned();
+    let first = take(&["savepoint", "test", "--include-plugins"]);
+    let last = take(&["stop", "test"]);
+    drop(running.wait().with_code(4));
+    for savepoint in [&first, &last] {
+        assert!(savepoint.starts_with("s3://savepoints/words/savepoint-"), "{savepoint}");
+        drop(folder.weir(&["savepoint", "verify", savepoint]).run().with_code(0));
+        drop(folder.weir(&["state", "ls", savepoint]).run().with_code(0));
+    }
+    drop(folder.job(&job(), &["-q", "-s", &last]).run().with_code(0));
+    check_counts(&counts(&folder), &undisturbed(), "from a savepoint in a bucket");
+    drop(folder.weir(&["savepoint", "dispose", &first]).run().with_code(0));
+    drop(folder.weir(&["savepoint", "verify", &first]).run().with_code(2));
 }

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use weir_tests::crash::{Expected, Promise};
 use weir_tests::job::{JobFolder, WORD_COUNT};
-use weir_tests::process::Running;
+use weir_tests::process::{Ended, Running};
 
 /// Lines of made-up text: the same in every run.
 const LINES: &str = "connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 300\nlines = 6000\nparallelism = 2\n";
@@ -267,11 +267,12 @@ fn a_swapped_version_outlives_the_process_and_the_job_file_s_is_not_taken_for_it
 
 #[test]
 fn a_version_that_traps_on_trial_is_taken_back_with_its_state() {
-    for killed in [false, true] {
+    // At its first record, later, and when the process is killed while the old version returns.
+    for (at, killed) in [(0, false), (40, false), (40, true)] {
         let folder = JobFolder::new();
         let build = other_build(&folder, 3);
         let points = if killed { "rollback-started=kill@1" } else { "some-acked=kill@100000" };
-        let toml = job("count-1", "config = { at = 40 }");
+        let toml = job("count-1", &format!("config = {{ at = {at} }}"));
         let running = folder.job(&slow(&toml), &["-p", "2"]).env("WEIR_FAIL_POINTS", points).start();
         until_output(&folder, &running);
         let swap = ["swap", "words", "count", &build, "--function", "trap-at", "--probation", "1000", "--json"];
@@ -298,5 +299,116 @@ fn a_shadow_run_tells_versions_apart_before_anything_is_swapped() {
     let ended = folder.weir(&[&shadow[..], &["--json"]].concat()).run().with_code(0);
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(report["swap"]["shadow"]["differing"], 0, "{report:#}");
+    finish(&folder, running, &job("count-1", ""));
+}
+
+#[test]
+fn a_dry_run_of_migrations_says_what_they_would_do_and_keeps_nothing() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", ""), &["-p", "2"]);
+    running.until_poll(|| folder.parts_finished("out/counts").concat().lines().count() > 500);
+    let savepoint = stop(&folder, running);
+    let plan = |toml: String, how: &str, code: i32| {
+        folder.write("plan.toml", toml);
+        let words = ["plan", "plan.toml", "-s", &savepoint, how, "--json"];
+        let plan: Value = serde_json::from_slice(&folder.weir(&words).run().with_code(code).stdout).unwrap();
+        assert_eq!(plan["upgrade"]["possible"].as_bool(), Some(code == 0), "{plan:#}");
+        plan["upgrade"].clone()
+    };
+    let counts = |upgrade: &Value, key: &str| upgrade["migrations"][0][key].as_u64().unwrap();
+    // All of them, over one version and over two.
+    let all = "--dry-run-migration";
+    let second = plan(job("count-2", ""), all, 0);
+    let keys = counts(&second, "migrated");
+    assert!((50..=300).contains(&keys), "{second:#}");
+    assert_eq!((counts(&second, "failed"), counts(&second, "bytes_before")), (0, keys * 8));
+    assert!((keys * 2..keys * 8).contains(&counts(&second, "bytes_after")) && second["migrations"][0]["seconds"].as_f64().unwrap() > 0.0);
+    let third = plan(job("count-3", ""), all, 0);
+    assert_eq!((counts(&third, "migrated"), counts(&third, "from_version"), counts(&third, "to_version")), (keys, 1, 3));
+    // Some of them.
+    let some = plan(job("count-2", ""), "--dry-run-migration=5", 0);
+    assert_eq!((counts(&some, "migrated"), some["migrations"][0]["is_sample"].as_bool()), (5, Some(true)));
+    // Values that can't be migrated: the job would fail, unless it goes on without their records.
+    for (policy, code) in [("", 3), ("on-error = \"skip\"", 0)] {
+        let picky = plan(job("count-2-picky", policy), all, code);
+        let failed = counts(&picky, "failed");
+        assert_eq!((counts(&picky, "migrated") + failed, failed > 0), (keys, true), "{picky:#}");
+        let refused = picky["migrations"][0]["refused"].as_array().unwrap();
+        assert_eq!(refused.len() as u64, failed.min(20));
+        for one in refused {
+            let (key, why) = (one["key"].as_str().unwrap(), one["why"].as_str().unwrap());
+            assert!(why.contains(&format!("state count of key {key:?} can't be migrated from schema version 1")) && why.contains("is odd"), "{why}");
+        }
+        assert_eq!(picky["refusals"].as_array().unwrap().len(), usize::from(code == 3));
+    }
+    let ended = folder.weir(&["plan", "plan.toml", "-s", &savepoint, all]).run().with_code(0);
+    assert!(ended.text().contains("migrations, tried on all values") && ended.text().contains("is odd"), "{}", ended.text());
+    assert_eq!(plan(job("count-1", ""), all, 0)["migrations"], Value::Array(Vec::new()));
+    drop(folder.weir(&["plan", "plan.toml", all]).run().with_code(2));
+    // Nothing of it is kept.
+    drop(folder.run(&job("count-2", ""), &["-s", &savepoint]).with_code(0));
+    check_exact(&folder);
+}
+
+#[test]
+fn a_savepoint_alone_brings_the_plugins_of_a_job_back() {
+    let folder = JobFolder::new();
+    let own = std::fs::read(weir_tests::built::plugin("upgrades")).unwrap();
+    let toml = job("count-1", "").replace("${PLUGINS}/upgrades.wasm", "own.wasm");
+    folder.write("own.wasm", &own);
+    let running = start(&folder, &toml, &["-p", "2"]);
+    let savepoint = folder.weir(&["stop", "words", "--include-plugins"]).run().with_code(0).text().trim().to_owned();
+    drop(running.wait().with_code(INTERRUPTED));
+    // The plugin is gone, and so is the job's folder of checkpoints.
+    let gone = || {
+        std::fs::remove_file(folder.path().join("own.wasm")).unwrap_or_default();
+        std::fs::remove_dir_all(folder.path().join("checkpoints")).unwrap_or_default();
+    };
+    gone();
+    drop(folder.job(&toml, &[]).run().failed(2, &["own.wasm"], &["can't be read"]));
+    let ended = folder.weir(&["plan", "job.toml", "-s", &savepoint]).run().with_code(0);
+    assert!(ended.stderr.contains("the plugin of `count` is gone"), "{}", ended.stderr);
+    // Killed, it goes on without its savepoint too: the job has kept the plugin.
+    let killed = folder.job(&slow(&toml), &["-s", &savepoint]).env("WEIR_FAIL_POINTS", "some-notified=kill@5").run().with_code(KILLED);
+    assert!(killed.stderr.contains("the plugin of `count` is gone"), "{}", killed.stderr);
+    let running = folder.job(&slow(&toml), &[]).start();
+    running.until_stderr(|bytes| String::from_utf8_lossy(bytes).contains("job "));
+    // So does one that was swapped: a savepoint has what runs, asked for or not.
+    let build = other_build(&folder, 5);
+    drop(folder.weir(&["swap", "words", "count", &build, "--function", "count-2"]).run().with_code(0));
+    let savepoint = stop(&folder, running);
+    gone();
+    let plugins = folder.path().join(&savepoint).join("plugins");
+    let names = folder.names(plugins.to_str().unwrap());
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    let whole = std::fs::read(plugins.join(name)).unwrap();
+    drop(folder.weir(&["savepoint", "verify", &savepoint]).run().with_code(0));
+    let toml = toml.replace("count-1", "count-2");
+    std::fs::write(plugins.join(name), &own).unwrap();
+    drop(folder.weir(&["savepoint", "verify", &savepoint]).run().failed(1, &[], &[name, "isn't the plugin that its name says"]));
+    drop(folder.job(&toml, &["-s", &savepoint]).run().failed(1, &["[plugins.upgrades]: its file is gone"], &["is damaged"]));
+    std::fs::write(plugins.join(name), whole).unwrap();
+    drop(folder.run(&toml, &["-s", &savepoint]).with_code(0));
+    check_exact(&folder);
+}
+
+#[test]
+fn of_two_swaps_at_once_each_is_live_or_was_refused() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", ""), &["-p", "2"]);
+    for round in 0..5 {
+        let builds = [other_build(&folder, 10 + 2 * round), other_build(&folder, 11 + 2 * round)];
+        let swaps = builds.each_ref().map(|build| folder.weir(&["swap", "words", "count", build, "--json"]).start());
+        let ended = swaps.map(Running::wait);
+        let live = ended.each_ref().map(|ended| ended.code == 0);
+        assert!(live.contains(&true), "{ended:?}");
+        for refused in ended.iter().filter(|ended| ended.code != 0) {
+            assert!(refused.code == 2 && refused.stderr.contains("a swap of `count` is under way"), "{}", refused.stderr);
+        }
+        let digest = |ended: &Ended| serde_json::from_slice::<Value>(&ended.stdout).unwrap()["swap"]["digest"].clone();
+        let known: Vec<_> = ended.iter().filter(|ended| ended.code == 0).map(digest).collect();
+        let info = json(&folder, &["info", "words", "--json"]);
+        assert!(known.contains(&info["status"]["nodes"][2]["digest"]), "{info:#}");
+    }
     finish(&folder, running, &job("count-1", ""));
 }

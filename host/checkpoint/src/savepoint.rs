@@ -1,6 +1,8 @@
 //! Savepoints as folders, and retained checkpoints read as such: found by the path that a user gives, opened, deleted.
 
-use weir_model::id::CheckpointId;
+use std::collections::BTreeSet;
+
+use weir_model::id::{CheckpointId, PluginDigest};
 use weir_model::{Error, Result};
 
 use crate::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError};
@@ -9,6 +11,7 @@ use crate::permit::DurableCheckpoint;
 use crate::store::Store;
 
 mod location;
+mod plugin;
 
 #[cfg(test)]
 mod tests;
@@ -101,14 +104,11 @@ impl Snapshot {
         self.belongs_to_job
     }
 
-    /// The plugins that lie beside the state, by their paths.
+    /// The plugins that lie beside the state.
     #[must_use]
-    pub fn components(&self) -> Vec<String> {
+    pub fn components(&self) -> BTreeSet<PluginDigest> {
         let with = self.manifest.operators.iter().filter(|operator| operator.has_component);
-        let mut paths: Vec<_> = with.filter_map(|operator| Some(paths::component(operator.live()?.digest))).collect();
-        paths.sort();
-        paths.dedup();
-        paths
+        with.filter_map(|operator| Some(operator.live()?.digest)).collect()
     }
 
     /// Deletes a savepoint: its manifest first, so that nobody takes what is left for one. `false`: something that isn't its own is in the folder, and stays.
@@ -125,7 +125,7 @@ impl Snapshot {
         }
         self.store.delete_files(&[SAVEPOINT_MANIFEST.to_owned()]).await?;
         let mut files: Vec<_> = self.manifest.files().map(|file| file.path.clone()).collect();
-        files.extend(self.components());
+        files.extend(self.components().into_iter().map(paths::component));
         self.store.delete_files(&files).await?;
         let is_empty = self.store.list().await?.is_empty();
         Ok(self.store.remove_empty_folder() && is_empty)

@@ -20,6 +20,9 @@ pub(crate) use savepoint::{
 use weir_checkpoint::compare::DroppedState;
 use weir_model::Error;
 use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
+use weir_runtime::savepoint::Samples;
+
+use values::samples;
 
 /// Runs stream jobs whose operators are WebAssembly components.
 ///
@@ -196,6 +199,17 @@ pub(crate) struct PlanArgs {
     /// As for `weir run`
     #[arg(short = 'n', long, alias = "allowNonRestoredState", requires = "from_savepoint")]
     pub(crate) allow_non_restored_state: bool,
+    /// Try the migrations of state on all values of the savepoint, or on so many of each state, and keep nothing of it; exit code 3 if the job would fail
+    #[arg(
+        long,
+        value_name = "VALUES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        value_parser = samples,
+        requires = "from_savepoint"
+    )]
+    pub(crate) dry_run_migration: Option<Samples>,
     /// Print the plan, and errors, as JSON
     #[arg(long)]
     pub(crate) json: bool,

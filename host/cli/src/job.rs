@@ -4,8 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use weir_checkpoint::savepoint::Snapshot;
 use weir_connect::sink::SinkConfig;
-use weir_model::graph::{JobGraph, NodeKind};
+use weir_model::graph::{JobGraph, Node, NodeKind};
 use weir_model::id::Parallelism;
 use weir_model::job_file::{self, ParseOptions};
 use weir_model::{Error, Result};
@@ -13,7 +15,8 @@ use weir_plugin::{EngineOptions, PluginEngine};
 use weir_runtime::{Plan, PlannedKind};
 
 use crate::args::{Global, JobArgs};
-use crate::machine::{Machine, cache_dir};
+use crate::machine::{Machine, block_on, cache_dir};
+use crate::output;
 
 /// A job file larger than this is something else.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -29,11 +32,12 @@ pub(crate) struct PlannedJob {
 }
 
 impl PlannedJob {
-    /// Reads the job file, loads what it names, and checks that it fits together.
+    /// Reads the job file, loads what it names, and checks that it fits together. A plugin whose file is gone is taken from the savepoint, or from the job's newest
+    /// checkpoint, if it is kept there.
     ///
     /// # Errors
     /// The first thing that doesn't fit.
-    pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine) -> Result<Self> {
+    pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine, savepoint: Option<&str>) -> Result<Self> {
         let file = args.file.display().to_string();
         let graph = read_job(&args.file, &args.define, args.parallelism, machine)?;
         let connectors = graph.nodes.iter().map(|node| match &node.kind {
@@ -41,7 +45,10 @@ impl PlannedJob {
             NodeKind::Operator(_) => None,
         });
         let connectors = connectors.collect();
-        let plan = Arc::new(Plan::build(graph, &engine(global)?)?);
+        let dir = graph.checkpointing.as_ref().map(|settings| settings.dir.clone());
+        let name = graph.name.clone();
+        let lost = |users: &[&Node]| block_on(find_plugin(users, savepoint, dir.as_deref(), &name));
+        let plan = Arc::new(Plan::build_with(graph, &engine(global)?, &lost)?);
         Ok(Self { file, plan, connectors })
     }
 
@@ -49,6 +56,26 @@ impl PlannedJob {
     pub(crate) fn prints(&self) -> bool {
         self.plan.nodes.iter().any(|node| matches!(node.kind, PlannedKind::Sink(SinkConfig::Print(_))))
     }
+}
+
+/// The plugin that these nodes ran when the savepoint, else the newest checkpoint of the job, was taken; `None`: it isn't kept there.
+async fn find_plugin(users: &[&Node], savepoint: Option<&str>, dir: Option<&str>, job: &str) -> Result<Option<Bytes>> {
+    let snapshot = match (savepoint, dir) {
+        (Some(location), _) => Some(Snapshot::open(location).await?),
+        (None, Some(dir)) => Snapshot::newest(dir, job).await?,
+        (None, None) => None,
+    };
+    let Some(snapshot) = snapshot else { return Ok(None) };
+    let names: Vec<_> = users.iter().map(|node| (&node.uid, node.renamed_from.as_ref())).collect();
+    let Some((digest, bytes)) = snapshot.plugin_of(&names).await? else { return Ok(None) };
+    if weir_plugin::digest_of(&bytes) != digest {
+        let why = format!("what is kept as sha256:{} with {} is damaged", digest.short(), snapshot.location());
+        return Err(Error::job("its file is gone", why, "bring the file back, under the path that the job file says"));
+    }
+    let uids: Vec<_> = users.iter().map(|node| format!("`{}`", node.uid)).collect();
+    let text = format!("the plugin of {} is gone: sha256:{} is taken, which is kept with {}", uids.join(", "), digest.short(), snapshot.location());
+    output::note(&output::printable(&text));
+    Ok(Some(bytes))
 }
 
 /// Reads a job file, without what it names.

@@ -6,8 +6,10 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Builder as RuntimeBuilder;
 use weir_model::id::Parallelism;
 use weir_model::time::{SharedClock, SystemClock};
+use weir_model::{Error, Result};
 
 /// The machine as the process found it.
 #[derive(Clone)]
@@ -92,6 +94,15 @@ pub(crate) fn terminal_columns(stream: &impl AsFd) -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     // Terminals that don't know their size say 0.
     (size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// Runs what speaks to a store, on this thread.
+///
+/// # Errors
+/// Those of the work, and when the system has no room for it.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let failed = |error: std::io::Error| Error::job("the savepoint can't be read", error.to_string(), "free some resources");
+    RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?.block_on(work)
 }
 
 #[cfg(test)]

@@ -23,4 +23,5 @@ pub use load::{Plugin, digest_of, encode_component};
 pub use services::{OutputPort, Services};
 pub use transaction::{
     DeadLetter, EXAMPLE_BYTES_MAX, Identity, NewVersion, OperatorSubtask, Outputs, ShadowCounts, ShadowExample, ShadowRow, Step, TransactionCounts,
+    TriedMigration,
 };

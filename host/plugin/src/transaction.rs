@@ -24,6 +24,7 @@ use crate::services::Services;
 use batches::{halves, hashed, pieces, select};
 pub use identity::{DeadLetter, Identity};
 use migration::Refusals;
+pub use migration::TriedMigration;
 pub use outcome::{Outputs, Step, TransactionCounts};
 use shadow::Shadow;
 pub use shadow::{EXAMPLE_BYTES_MAX, ShadowCounts, ShadowExample, ShadowRow};
@@ -54,8 +55,8 @@ pub struct OperatorSubtask {
     shadow: Option<Box<Shadow>>,
     /// While one does: the fingerprints of the batch's records that were set aside.
     watched: Option<Vec<u64>>,
-    /// This is the one that runs beside another.
-    is_shadow: bool,
+    /// A call that takes too long ends it, whatever the policy: it runs beside the stream or on trial, and isn't worth several deadlines.
+    fails_late: bool,
 }
 
 /// Some rows of a batch, to be tried in one call.
@@ -122,7 +123,7 @@ impl OperatorSubtask {
             migrated_in_pass: 0,
             shadow: None,
             watched: None,
-            is_shadow: false,
+            fails_late: false,
         }
     }
 
@@ -209,9 +210,8 @@ impl OperatorSubtask {
     }
 
     fn decide(&self, result: &Result<(), CallError>, rows: usize) -> Decision {
-        // A shadow isn't worth several deadlines: the stream waits for it.
         let is_late = matches!(result, Err(CallError::Broken(Breakage::Deadline(_))));
-        decide(result, rows, if self.is_shadow && is_late { OnError::Fail } else { self.on_error })
+        decide(result, rows, if self.fails_late && is_late { OnError::Fail } else { self.on_error })
     }
 
     fn progress(&self) -> Step {

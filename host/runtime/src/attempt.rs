@@ -240,6 +240,9 @@ impl Attempt {
         }
         let is_over = own.is_some_and(|origin| origin.manifest().kind == ManifestKind::Drain);
         let mut plan = Arc::clone(&shared.plan);
+        for (digest, bytes) in &plan.found {
+            store.put_component(*digest, bytes.clone()).await?;
+        }
         let restored = match &origin {
             Some(origin) if !is_over => {
                 plan = live_plan(&shared.plan, origin, store).await?;

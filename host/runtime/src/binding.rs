@@ -3,35 +3,57 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use weir_connect::sink::SinkConfig;
 use weir_connect::source::SourceConfig;
 use weir_model::codec::Codec;
 use weir_model::describe::{FunctionKind, Port};
 use weir_model::graph::{DEAD_LETTER_PORT, JobGraph, Node, NodeIndex, NodeKind, OnError, OperatorSpec};
-use weir_model::id::Parallelism;
+use weir_model::id::{Parallelism, PluginDigest};
 use weir_model::section::did_you_mean;
 use weir_model::{Error, Result};
 use weir_plugin::{InstanceLimits, Plugin, PluginEngine};
 
 use crate::plan::{Edge, Exchange, PlannedKind, PlannedNode, PlannedOperator};
 
+/// Finds a plugin whose file is gone, given the nodes that use it; `None`: it isn't found either.
+pub type LostPlugins<'a> = dyn Fn(&[&Node]) -> Result<Option<Bytes>> + 'a;
+
 /// The plugins that operators use, loaded.
 pub(crate) struct PluginSet {
     by_name: BTreeMap<String, Plugin>,
+    /// Those that were not read from their file.
+    found: BTreeMap<String, Bytes>,
 }
 
 impl PluginSet {
     /// Loads each plugin that an operator uses, once.
-    pub(crate) fn load(graph: &JobGraph, engine: &PluginEngine) -> Result<Self> {
-        let mut by_name = BTreeMap::new();
+    pub(crate) fn load(graph: &JobGraph, engine: &PluginEngine, lost: &LostPlugins<'_>) -> Result<Self> {
+        let (mut by_name, mut found) = (BTreeMap::new(), BTreeMap::new());
         for (name, spec) in &graph.plugins {
-            let used = graph.nodes.iter().any(|node| matches!(&node.kind, NodeKind::Operator(operator) if operator.plugin == *name));
-            if used {
-                let at = |error: Error| Error { what: format!("{}:{}: [plugins.{name}]: {}", graph.file, spec.line, error.what), ..error };
-                by_name.insert(name.clone(), Plugin::load(engine, &spec.path).map_err(at)?);
+            let uses_it = |node: &&Node| matches!(&node.kind, NodeKind::Operator(operator) if operator.plugin == *name);
+            let users: Vec<_> = graph.nodes.iter().filter(uses_it).collect();
+            if users.is_empty() {
+                continue;
             }
+            let at = |error: Error| Error { what: format!("{}:{}: [plugins.{name}]: {}", graph.file, spec.line, error.what), ..error };
+            let is_gone = matches!(spec.path.try_exists(), Ok(false));
+            let plugin = match if is_gone { lost(&users).map_err(at)? } else { None } {
+                None => Plugin::load(engine, &spec.path).map_err(at)?,
+                Some(bytes) => {
+                    let plugin = Plugin::from_bytes(engine, &spec.path.display().to_string(), &bytes).map_err(at)?;
+                    found.insert(name.clone(), bytes);
+                    plugin
+                }
+            };
+            by_name.insert(name.clone(), plugin);
         }
-        Ok(Self { by_name })
+        Ok(Self { by_name, found })
+    }
+
+    /// What was not read from its file.
+    pub(crate) fn found(&self) -> Vec<(PluginDigest, Bytes)> {
+        self.found.iter().filter_map(|(name, bytes)| Some((self.by_name.get(name)?.digest(), bytes.clone()))).collect()
     }
 
     pub(crate) fn into_plugins(self) -> BTreeMap<String, Plugin> {
@@ -103,7 +125,7 @@ fn bind_operator(graph: &JobGraph, node: &Node, spec: &OperatorSpec, plugins: &P
     Ok(PlannedOperator {
         plugin: spec.plugin.clone(),
         digest: plugin.digest(),
-        file: Some(plugin_spec.path.clone()),
+        file: (!plugins.found.contains_key(&spec.plugin)).then(|| plugin_spec.path.clone()),
         imports: plugin.imports().to_vec(),
         function: function.clone(),
         config: spec.config.clone(),

@@ -250,6 +250,28 @@ pub(crate) fn new_state(plan: &Plan, seed: u64, node: &PlannedNode, subtask: Sub
     })
 }
 
+/// Opens an instance of an operator for one subtask, with its output ports, over its state.
+///
+/// # Errors
+/// When it can't be started.
+pub(crate) fn open_operator(
+    plan: &Plan,
+    node: &PlannedNode,
+    operator: &PlannedOperator,
+    (subtask, ports, state): (SubtaskIndex, Vec<OutputPort>, KeyedState),
+) -> Result<OperatorSubtask> {
+    let uid = node.uid.as_str();
+    let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.to_string() };
+    let place = subtask_of(plan, node, operator, subtask.0);
+    let guest = (operator.guests)(place, operator.limits).map_err(|breakage| {
+        // No error policy helps against a trap in `open`.
+        let remedy = if let Breakage::Trap(why) = &breakage { &Breakage::Open(why.clone()) } else { &breakage };
+        identity.error(format!("it can't be started: {breakage}"), Some(remedy))
+    })?;
+    let services = Services::new(uid, ports, operator.limits, state);
+    Ok(OperatorSubtask::new(identity, &operator.function, operator.on_error, guest, services))
+}
+
 /// A folder of its own for the working files of a subtask's state; nobody needs them after the process.
 fn working_folder(plan: &Plan, node: &PlannedNode, subtask: SubtaskIndex) -> PathBuf {
     static MADE: AtomicU64 = AtomicU64::new(0);
@@ -468,19 +490,10 @@ impl Builder<'_, '_> {
         subtask: SubtaskIndex,
         state: KeyedState,
     ) -> Result<OperatorSubtask> {
-        let uid = node.uid.as_str();
-        let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.to_string() };
-        let place = subtask_of(self.ground.plan(), node, operator, subtask.0);
         let ports = (0..operator.function.outputs.len()).map(|output| OutputPort { keyed: self.is_exchanged_by_key(index, output) }).collect();
         let keyed = operator.function.kind == FunctionKind::Keyed;
         debug_assert!(keyed || operator.function.inputs.iter().all(|port| port.key != Codec::None));
-        let guest = (operator.guests)(place, operator.limits).map_err(|breakage| {
-            // No error policy helps against a trap in `open`.
-            let remedy = if let Breakage::Trap(why) = &breakage { &Breakage::Open(why.clone()) } else { &breakage };
-            identity.error(format!("it can't be started: {breakage}"), Some(remedy))
-        })?;
-        let services = Services::new(uid, ports, operator.limits, state);
-        Ok(OperatorSubtask::new(identity, &operator.function, operator.on_error, guest, services))
+        open_operator(self.ground.plan(), node, operator, (subtask, ports, state))
     }
 
     fn is_exchanged_by_key(&self, from: NodeIndex, output: usize) -> bool {

@@ -31,6 +31,7 @@ mod build;
 mod attempt;
 pub mod job;
 
+pub use binding::LostPlugins;
 pub use control::JobControl;
 pub use job::{Job, JobEvent, JobHandle, JobOptions, JobReport, StartFrom};
 pub use plan::{Edge, Exchange, GuestMaker, Plan, PlannedKind, PlannedNode, PlannedOperator};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use weir_checkpoint::compare::{Comparison, GivenUp};
 use weir_checkpoint::manifest::{Manifest, OperatorKind, OperatorSnapshot, SubtaskSnapshot};
 use weir_connect::sink::SinkConfig;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub chains: Vec<Vec<NodeIndex>>,
     /// The plugins that operators use, by their name in the job file.
     pub plugins: BTreeMap<String, Plugin>,
+    /// Plugins whose file is gone, found beside a snapshot: to be kept with the job's own checkpoints.
+    pub found: Vec<(PluginDigest, Bytes)>,
 }
 
 /// One node of a plan.
@@ -207,7 +210,8 @@ impl Plan {
             file_digest: file.operator().map(|operator| operator.digest),
             is_swapped: operator.zip(file.operator()).is_some_and(|(operator, file)| !operator.is_same_code(file)),
             next: None,
-            has_component: false,
+            // What has no file is kept with the checkpoints.
+            has_component: operator.is_some_and(|operator| operator.file.is_none()),
             contract: operator.map_or_else(String::new, |_| weir_plugin::load::CONTRACT.to_owned()),
             imports: operator.map(|operator| operator.imports.clone()).unwrap_or_default(),
             key_codec: node.key_codec(),

@@ -9,7 +9,7 @@ use weir_model::id::OperatorUid;
 use weir_model::{Error, Result};
 use weir_plugin::PluginEngine;
 
-use crate::binding::{self, PluginSet};
+use crate::binding::{self, LostPlugins, PluginSet};
 use crate::plan::{Edge, Exchange, Plan, PlannedKind, PlannedNode};
 
 impl Plan {
@@ -18,7 +18,15 @@ impl Plan {
     /// # Errors
     /// The first thing that doesn't fit, with its line.
     pub fn build(graph: JobGraph, engine: &PluginEngine) -> Result<Self> {
-        let plugins = PluginSet::load(&graph, engine)?;
+        Self::build_with(graph, engine, &|_| Ok(None))
+    }
+
+    /// The same, with plugins whose file is gone as `lost` finds them.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and those of `lost`.
+    pub fn build_with(graph: JobGraph, engine: &PluginEngine, lost: &LostPlugins<'_>) -> Result<Self> {
+        let plugins = PluginSet::load(&graph, engine, lost)?;
         let mut nodes = Vec::new();
         for node in &graph.nodes {
             nodes.push(binding::bind_node(&graph, node, &plugins)?);
@@ -40,6 +48,7 @@ impl Plan {
             nodes,
             edges,
             chains,
+            found: plugins.found(),
             plugins: plugins.into_plugins(),
         };
         plan.check_connectors(&graph.file, &graph.nodes)?;

@@ -14,9 +14,11 @@ use weir_model::{Error, Result};
 use weir_state::{StateFile, StateFilesWriter};
 
 mod rows;
+mod dry_run;
 mod rekey;
 mod verify;
 
+pub use dry_run::{DryRun, Samples, dry_run};
 pub use rekey::{NewGroups, rekey};
 pub use rows::{SnapshotRows, read_index};
 pub use verify::verify;

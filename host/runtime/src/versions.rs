@@ -28,13 +28,18 @@ pub(crate) async fn live_plan(file: &Arc<Plan>, origin: &Origin, store: &Store) 
         let Some(snapshot) = before(manifest, &job_operator(node)) else { continue };
         let Some(version) = swapped(node, snapshot, origin.returned) else { continue };
         let bytes = match origin.files.get_component(version.digest).await? {
-            Some(bytes) => Some(bytes),
-            None => store.get_component(version.digest).await?,
+            Some(bytes) => bytes,
+            None => store.get_component(version.digest).await?.ok_or_else(|| not_kept(node, &version, origin))?,
         };
-        let Some(bytes) = bytes else { return Err(not_kept(node, &version, origin)) };
+        if !origin.is_own {
+            store.put_component(version.digest, bytes.clone()).await?;
+        }
         let Some(engine) = file.plugins.values().next().map(Plugin::engine) else { return Err(bug("the plan", "has operators and no plugin")) };
         let name = format!("the plugin sha256:{} that {} was swapped to", version.digest.short(), node.uid);
         let plugin = Plugin::from_bytes(engine, &name, &bytes)?;
+        if plugin.digest() != version.digest {
+            return Err(Error::job(name, format!("what is kept of it with {} is damaged", origin.name), "bring the file back from a copy"));
+        }
         replace(node, &plugin, &version.function, None)?;
     }
     Ok(Arc::new(live))

@@ -110,11 +110,12 @@ pub(super) const PLAN: &str = "\
 Examples:
   weir plan plugins/word-count/job.toml
   weir plan plugins/word-count/job.toml -p 4 --json
+  weir plan job.toml -s savepoints/savepoint-1b2c3d-5f6a7b8c --dry-run-migration
 
 Exit codes:
-  0  it could start
+  0  it could start, and go on from the savepoint
   2  bad usage, job file or plugin
-  3  incompatible codecs or contract";
+  3  incompatible codecs, contract or state";
 
 /// `weir plugin build`.
 pub(super) const PLUGIN_BUILD: &str = "\

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use weir_model::quantity::{QuantityError, parse_duration};
+use weir_runtime::savepoint::Samples;
 
 /// A duration of at least a millisecond.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -21,9 +22,27 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "write a share from 0 to 1, such as `0.01`, or a percentage, such as `1%`".to_owned())
 }
 
+/// How many values of each state are tried: `all`, or a number.
+pub(super) fn samples(text: &str) -> Result<Samples, String> {
+    let number = || text.parse().ok().filter(|values| *values > 0).map(Samples::First);
+    let samples = if text == "all" { Some(Samples::All) } else { number() };
+    samples.ok_or_else(|| "write a number of values, from 1 on, or `all`".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_are_all_or_some() {
+        let check = |text: &str, expected: Option<Samples>| assert_eq!(samples(text).ok(), expected, "{text}");
+        check("all", Some(Samples::All));
+        check("1", Some(Samples::First(1)));
+        check("0", None);
+        check("", None);
+        check("1e6", None);
+        check("-1", None);
+    }
 
     #[test]
     fn a_share_is_a_number_or_a_percentage() {

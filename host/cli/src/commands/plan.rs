@@ -3,6 +3,7 @@
 mod json;
 mod text;
 mod upgrade;
+mod migrations;
 
 use weir_model::Result;
 
@@ -12,25 +13,27 @@ use crate::job::PlannedJob;
 use crate::machine::{self, Machine};
 use crate::output;
 
+use upgrade::Upgrade;
+
 /// Plans the job and shows the plan.
 ///
 /// # Errors
 /// When the job couldn't start.
 pub(crate) fn run(args: &PlanArgs, global: &Global, machine: &Machine) -> Result<ExitCode> {
-    let job = PlannedJob::load(&args.job, global, machine)?;
+    let job = PlannedJob::load(&args.job, global, machine, args.from_savepoint.as_deref())?;
     let columns = machine::terminal_columns(&std::io::stdout());
-    let compared = args.from_savepoint.as_deref().map(|location| upgrade::compare(args, &job, location)).transpose()?;
+    let upgrade = args.from_savepoint.as_deref().map(|location| Upgrade::find(args, &job, location, machine)).transpose()?;
     if args.json {
         let mut plan = json::plan(&job);
-        if let (Some((snapshot, compared)), Some(fields)) = (&compared, plan.as_object_mut()) {
-            fields.insert("upgrade".to_owned(), upgrade::json(snapshot, compared));
+        if let (Some(upgrade), Some(fields)) = (&upgrade, plan.as_object_mut()) {
+            fields.insert("upgrade".to_owned(), upgrade.json());
         }
         output::print_json(&plan)?;
     } else {
-        let upgrade = compared.as_ref().map(|(snapshot, compared)| upgrade::text(snapshot, compared, columns));
+        let upgrade = upgrade.as_ref().map(|upgrade| upgrade.text(columns));
         output::print(&(text::plan(&job, columns) + &upgrade.unwrap_or_default()))?;
     }
-    let is_possible = compared.is_none_or(|(_, compared)| compared.check().is_ok());
+    let is_possible = upgrade.is_none_or(|upgrade| upgrade.is_possible());
     Ok(if is_possible { ExitCode::Done } else { ExitCode::Incompatible })
 }
 

@@ -65,7 +65,7 @@ struct Started {
 }
 
 fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> {
-    let job = PlannedJob::load(&args.job, global, machine)?;
+    let job = PlannedJob::load(&args.job, global, machine, args.from_savepoint.as_deref())?;
     if args.json && job.prints() {
         return Err(Error::usage(
             "--json",

@@ -8,12 +8,11 @@ mod rekey;
 pub(crate) mod content;
 mod when;
 
-use tokio::runtime::Builder as RuntimeBuilder;
-use weir_model::{Error, Result};
+use weir_model::Result;
 
 use crate::args::SavepointCommand;
 use crate::exit_code::ExitCode;
-use crate::machine::Machine;
+use crate::machine::{Machine, block_on};
 
 /// Does what the command line says.
 ///
@@ -29,13 +28,4 @@ pub(crate) fn run(command: &SavepointCommand, machine: &Machine) -> Result<ExitC
             SavepointCommand::Rekey(args) => rekey::run(args, machine).await,
         }
     })
-}
-
-/// Runs what speaks to a store, on this thread.
-///
-/// # Errors
-/// Those of the work, and when the system has no room for it.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let failed = |error: std::io::Error| Error::job("the savepoint can't be read", error.to_string(), "free some resources");
-    RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?.block_on(work)
 }

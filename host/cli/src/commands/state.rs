@@ -6,14 +6,13 @@ mod export;
 mod diff;
 pub(crate) mod compare;
 mod entry;
-mod notation;
+pub(crate) mod notation;
 
 use weir_model::Result;
 
-use super::savepoint::block_on;
 use crate::args::StateCommand;
 use crate::exit_code::ExitCode;
-use crate::machine::Machine;
+use crate::machine::{Machine, block_on};
 
 /// Does what the command line says.
 ///

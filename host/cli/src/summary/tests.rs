@@ -40,6 +40,7 @@ fn plan() -> Plan {
         edges: Vec::new(),
         chains: Vec::new(),
         plugins: BTreeMap::new(),
+        found: Vec::new(),
     }
 }
 

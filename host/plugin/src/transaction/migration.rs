@@ -15,6 +15,10 @@ use crate::error::{Breakage, CallError};
 use crate::guest::Migrate;
 use crate::services::Services;
 
+mod dry_run;
+
+pub use dry_run::TriedMigration;
+
 /// Values that are migrated in one call, at the most, and their bytes, about.
 const CALL_VALUES_MAX: usize = 4096;
 const CALL_BYTES_MAX: usize = 4 << 20;

@@ -82,7 +82,7 @@ impl OperatorSubtask {
         let services = services.beside(state);
         // What this operator would fail on, it sets aside, and goes on: that is what is to be counted.
         let mut shadow = Self::new(version.identity, &version.function, OnError::DeadLetter, version.guest, services);
-        shadow.is_shadow = true;
+        shadow.fails_late = true;
         Ok(shadow)
     }
 }

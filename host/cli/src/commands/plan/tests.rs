@@ -82,6 +82,7 @@ fn job() -> PlannedJob {
         edges,
         chains,
         plugins: BTreeMap::new(),
+        found: Vec::new(),
     };
     let connector = |name: &str| Some(name.to_owned());
     let connectors = vec![connector("stdin"), connector("stdin"), None, connector("blackhole"), connector("blackhole")];

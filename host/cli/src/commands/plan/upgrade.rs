@@ -1,32 +1,84 @@
 //! `weir plan -s`: what becomes of each node's state when the job goes on from a savepoint.
 
 use serde_json::{Value, json};
-use tokio::runtime::Builder as RuntimeBuilder;
 use weir_checkpoint::compare::{Comparison, GivenUp, NodeComparison, Verdict, bytes, rows};
 use weir_checkpoint::savepoint::Snapshot;
 use weir_model::describe::StateDescriptor;
 use weir_model::{Error, Result};
+use weir_runtime::savepoint::{DryRun, dry_run};
 
+use super::migrations;
 use crate::args::PlanArgs;
 use crate::job::PlannedJob;
+use crate::machine::{Machine, block_on};
 use crate::output::{self, Table};
 
-/// Opens the savepoint and holds the job against it.
-///
-/// # Errors
-/// When there is no such savepoint, or it can't be read.
-pub(super) fn compare(args: &PlanArgs, job: &PlannedJob, location: &str) -> Result<(Snapshot, Comparison)> {
-    let failed = |error: std::io::Error| Error::job("the savepoint can't be read", error.to_string(), "free some resources");
-    let runtime = RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?;
-    let snapshot = runtime.block_on(Snapshot::open(location))?;
-    // What is pending in a savepoint is committed when the job starts: only a sink that is gone could not.
-    let given_up = GivenUp { states: &args.drop_state, gone: args.allow_non_restored_state, output: false };
-    let compared = job.plan.held_against(snapshot.manifest(), snapshot.location(), given_up);
-    Ok((snapshot, compared))
+/// What becomes of a savepoint in a job.
+pub(super) struct Upgrade {
+    snapshot: Snapshot,
+    compared: Comparison,
+    /// What the migrations did, if they were to be tried.
+    tried: Option<Vec<DryRun>>,
 }
 
-/// For a person.
-pub(super) fn text(snapshot: &Snapshot, compared: &Comparison, columns: Option<u16>) -> String {
+impl Upgrade {
+    /// Opens the savepoint, holds the job against it, and tries the migrations if that is wanted.
+    ///
+    /// # Errors
+    /// When there is no such savepoint, or it can't be read.
+    pub(super) fn find(args: &PlanArgs, job: &PlannedJob, location: &str, machine: &Machine) -> Result<Self> {
+        block_on(async {
+            let snapshot = Snapshot::open(location).await?;
+            // What is pending in a savepoint is committed when the job starts: only a sink that is gone could not.
+            let given_up = GivenUp { states: &args.drop_state, gone: args.allow_non_restored_state, output: false };
+            let compared = job.plan.held_against(snapshot.manifest(), snapshot.location(), given_up);
+            let tried = match args.dry_run_migration {
+                None => None,
+                Some(samples) => Some(dry_run(&job.plan, &snapshot, &compared, samples, &machine.clock).await?),
+            };
+            Ok(Self { snapshot, compared, tried })
+        })
+    }
+
+    /// Whether nothing is known that keeps the job from going on from it.
+    pub(super) fn is_possible(&self) -> bool {
+        self.refusals().next().is_none()
+    }
+
+    fn refusals(&self) -> impl Iterator<Item = &Error> {
+        self.compared.refusals().chain(self.tried.iter().flatten().filter_map(|run| run.refusal.as_ref()))
+    }
+
+    /// For a person.
+    pub(super) fn text(&self, columns: Option<u16>) -> String {
+        let mut text = nodes_text(&self.snapshot, &self.compared, columns);
+        if let Some(tried) = &self.tried {
+            text += &migrations::text(tried, columns);
+        }
+        for error in self.refusals() {
+            text += &output::printable(&format!("\n{}\n  why: {}\n  do:  {}\n", error.what, error.why, error.remedy));
+        }
+        let verdict = if self.is_possible() { "the job can go on from it" } else { "the job can't go on from it" };
+        text + &format!("\n{verdict}\n")
+    }
+
+    /// As data.
+    pub(super) fn json(&self) -> Value {
+        let refusals = self.refusals().map(|error| json!({"what": error.what, "why": error.why, "remedy": error.remedy}));
+        let mut json = json!({
+            "savepoint": self.snapshot.location(),
+            "possible": self.is_possible(),
+            "nodes": nodes_json(&self.compared),
+            "refusals": refusals.collect::<Vec<_>>(),
+        });
+        if let (Some(tried), Some(fields)) = (&self.tried, json.as_object_mut()) {
+            fields.insert("migrations".to_owned(), migrations::json(tried, &self.compared));
+        }
+        json
+    }
+}
+
+fn nodes_text(snapshot: &Snapshot, compared: &Comparison, columns: Option<u16>) -> String {
     let mut table = Table::new(&["NODE", "VERDICT", "STATE", "BEFORE", "NOW", ">ROWS", ">BYTES"]);
     for node in &compared.nodes {
         let size = |of: fn(&weir_checkpoint::manifest::OperatorSnapshot) -> u64| node.before.as_ref().map_or(0, of);
@@ -49,11 +101,7 @@ pub(super) fn text(snapshot: &Snapshot, compared: &Comparison, columns: Option<u
             text += &format!("{}: {line}\n", node.uid);
         }
     }
-    for error in compared.refusals() {
-        text += &output::printable(&format!("\n{}\n  why: {}\n  do:  {}\n", error.what, error.why, error.remedy));
-    }
-    let verdict = if compared.check().is_ok() { "the job can go on from it" } else { "the job can't go on from it" };
-    text + &format!("\n{verdict}\n")
+    text
 }
 
 /// Plugin and function, before and now.
@@ -96,8 +144,7 @@ fn imports(node: &NodeComparison) -> (Vec<&String>, Vec<&String>) {
     )
 }
 
-/// As data.
-pub(super) fn json(snapshot: &Snapshot, compared: &Comparison) -> Value {
+fn nodes_json(compared: &Comparison) -> Value {
     let state = |state: &StateDescriptor| json!({"codec": state.value.name(), "schema_version": state.schema_version});
     let nodes = compared.nodes.iter().map(|node| {
         let (added, removed) = imports(node);
@@ -129,11 +176,5 @@ pub(super) fn json(snapshot: &Snapshot, compared: &Comparison) -> Value {
             "states": states.collect::<Vec<_>>(),
         })
     });
-    let refusals = compared.refusals().map(|error| json!({"what": error.what, "why": error.why, "remedy": error.remedy}));
-    json!({
-        "savepoint": snapshot.location(),
-        "possible": compared.check().is_ok(),
-        "nodes": nodes.collect::<Vec<_>>(),
-        "refusals": refusals.collect::<Vec<_>>(),
-    })
+    nodes.collect()
 }

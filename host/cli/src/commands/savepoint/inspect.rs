@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_checkpoint::manifest::{ManifestKind, OperatorKind, OperatorSnapshot};
+use weir_checkpoint::paths;
 use weir_checkpoint::savepoint::Snapshot;
 use weir_model::{Error, Result};
 
@@ -30,12 +31,17 @@ pub(super) async fn run(args: &SnapshotArgs) -> Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
+/// The paths of the plugins that lie beside the state.
+fn plugins(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.components().into_iter().map(paths::component).collect()
+}
+
 type Contents<'a> = [(&'a OperatorSnapshot, Result<Vec<StateContent>>)];
 
 fn text(snapshot: &Snapshot, states: &Contents<'_>, width: Option<u16>) -> String {
     let manifest = snapshot.manifest();
     let (files, bytes) = (manifest.files().count() as u64, manifest.full_bytes());
-    let plugins = snapshot.components();
+    let plugins = plugins(snapshot);
     let pending: Vec<_> = manifest
         .handles()
         .filter(|(_, handles)| !handles.is_empty())
@@ -118,7 +124,7 @@ fn json(snapshot: &Snapshot, states: &Contents<'_>) -> Value {
         "max_parallelism": manifest.max_parallelism,
         "files": manifest.files().count(),
         "bytes": manifest.full_bytes(),
-        "plugins": snapshot.components(),
+        "plugins": plugins(snapshot),
         "nodes": states.iter().map(|(operator, contents)| node(operator, contents)).collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,7 @@
 //! `weir savepoint verify`: whether every file of a savepoint is as it was written.
 
 use serde_json::json;
+use weir_checkpoint::paths;
 use weir_checkpoint::savepoint::Snapshot;
 use weir_model::{Error, Result};
 use weir_runtime::savepoint;
@@ -24,11 +25,17 @@ pub(super) async fn run(args: &SnapshotArgs) -> Result<ExitCode> {
             Err(error) => damaged.push(error),
         }
     }
-    for path in snapshot.components() {
+    for digest in snapshot.components() {
         files += 1;
-        match snapshot.store().size(&path).await? {
-            Some(size) => bytes += size,
-            None => damaged.push(Error::job(snapshot.store().display(&path), "it is missing", "bring the file back from a copy")),
+        let damage = |why: &str| Error::job(snapshot.store().display(&paths::component(digest)), why, "bring the file back from a copy");
+        match snapshot.store().get_component(digest).await? {
+            None => damaged.push(damage("it is missing")),
+            Some(plugin) => {
+                bytes += plugin.len() as u64;
+                if weir_plugin::digest_of(&plugin) != digest {
+                    damaged.push(damage("it isn't the plugin that its name says"));
+                }
+            }
         }
     }
     if args.json {

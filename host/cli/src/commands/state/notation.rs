@@ -15,7 +15,7 @@ pub(super) fn text(codec: &Codec, bytes: &[u8]) -> String {
 }
 
 /// Bytes of a codec as JSON: numbers, truth values and JSON as themselves, all else as the string of [`text`].
-pub(super) fn json(codec: &Codec, bytes: &[u8]) -> Value {
+pub(crate) fn json(codec: &Codec, bytes: &[u8]) -> Value {
     let text = text(codec, bytes);
     match codec {
         Codec::Json | Codec::Bool | Codec::Number(_) => serde_json::from_str(&text).unwrap_or(Value::String(text)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weir_model::graph::OnError;
+use weir_state::KeyedState;
 
 use crate::OperatorSubtask;
 use crate::transaction::tests::{Scripted, UNMIGRATABLE, feed, kept, new_version, subtask_of};
@@ -77,6 +78,31 @@ fn a_dead_letter_says_which_value_could_not_be_migrated() {
     subtask.step(crate::CallContext { watermark: 0, processing_time: 0 }, &mut outputs).unwrap();
     assert_eq!(outputs.dead_letters[0].error, "state n of key \"b\" can't be migrated from schema version 1: 13 is odd");
     assert_eq!(outputs.dead_letters[0].operator.digest, "fedcba9876543210");
+}
+
+#[test]
+fn a_dry_run_counts_what_can_and_what_cannot_be_migrated_whatever_the_policy() {
+    let check = |sum: u64, words: &str| {
+        for on_error in [OnError::Fail, OnError::Skip] {
+            let (mut subtask, _) = upgraded(on_error, &format!("a:1 b:{sum} c:2 d:{sum} e:3"));
+            let state = std::mem::replace(subtask.state_mut().unwrap(), KeyedState::new(&[], 0));
+            let tried = subtask.try_migrations(state);
+            if sum == 77 {
+                // Every one of them would cost a deadline.
+                assert!(tried.unwrap_err().why.contains("one of 5 keys"), "{words}");
+                continue;
+            }
+            let tried = tried.unwrap();
+            assert_eq!(tried.len(), 1, "{tried:?}");
+            assert_eq!((tried[0].state, tried[0].from_version, tried[0].migrated, tried[0].failed), (0, 1, 3, 2), "{words}");
+            assert_eq!(tried[0].bytes.0, 3 * 8, "{words}");
+            assert_eq!(tried[0].refused.keys().map(Vec::as_slice).collect::<Vec<_>>(), [b"b", b"d"], "{words}");
+            assert!(tried[0].refused.values().all(|why| why.contains(words)), "{tried:?}");
+        }
+    };
+    for (sum, words) in UNMIGRATABLE {
+        check(sum, words);
+    }
 }
 
 #[test]
