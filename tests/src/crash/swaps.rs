@@ -1,8 +1,11 @@
-//! Swaps under load: one after another while the job runs, is killed, and runs again, each time with another build of the same code.
+//! Swaps under load: one after another while the job runs, is killed, and runs again, each time with another build of the same code, or with a version
+//! that doesn't last: it traps or refuses on trial and is taken back, or is refused beside the old one.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::Duration;
 
+use weir_checkpoint::swaps::{SwapHistory, SwapOutcome};
 use weir_connect::random::Random;
 use weir_model::fail_point::FailPoint;
 
@@ -20,14 +23,24 @@ const RATE: &str = "sources.more.rate=800";
 const LIMIT: Duration = Duration::from_secs(60);
 /// Builds of the same code.
 const BUILDS: u64 = 3;
-/// Points that only a swap passes.
-const OF_SWAPS: [FailPoint; 3] = [FailPoint::V2Compiled, FailPoint::V2Instantiated, FailPoint::V1Drained];
+/// Points that only a swap passes, and how often one does in a run, or less.
+const OF_SWAPS: [(FailPoint, u64); 4] =
+    [(FailPoint::V2Compiled, 6), (FailPoint::V2Instantiated, 6), (FailPoint::V1Drained, 6), (FailPoint::RollbackStarted, 3)];
+/// Counts from which a version that doesn't last fails: the commonest word comes to any of them in a fraction of a run.
+const AT_MAX: u64 = 400;
+/// More checkpoints than a run has: a version that doesn't last must not outlast its trial.
+const WHOLE_RUN: &str = "100000";
+/// How long a version runs beside the old one.
+const SHADOW: &str = "20ms";
+/// What a command gives as its code when a new version doesn't fit.
+const INCOMPATIBLE: i32 = 3;
 
 /// Runs that are disturbed, and a last one that isn't; operators are swapped in all of them.
 #[derive(Debug, Clone)]
 pub struct SwapCase {
     runs: Vec<Disturbed>,
     parallelism: u32,
+    at: u64,
     seed: u64,
 }
 
@@ -42,15 +55,29 @@ enum Disturbed {
 pub struct Swapped {
     /// Swaps whose checkpoint was complete.
     pub swaps: u64,
+    /// Those of them that were taken back on trial.
+    pub returned: u64,
+    /// New versions that broke beside the old one, and never ran.
+    pub refused: u64,
     /// Swaps of which nobody heard again, because the job was killed or had ended, or that came beside another.
     pub lost: u64,
     /// Processes that were killed.
     pub kills: u64,
 }
 
+impl AddAssign for Swapped {
+    fn add_assign(&mut self, Self { swaps, returned, refused, lost, kills }: Self) {
+        self.swaps += swaps;
+        self.returned += returned;
+        self.refused += refused;
+        self.lost += lost;
+        self.kills += kills;
+    }
+}
+
 impl fmt::Display for SwapCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "swaps at parallelism {}", self.parallelism)?;
+        write!(f, "swaps at parallelism {}, faults at count {}", self.parallelism, self.at)?;
         self.runs.iter().try_for_each(|run| match run {
             Disturbed::Point(points) => write!(f, ", {points}"),
             Disturbed::Killed(after) => write!(f, ", killed after {after:?}"),
@@ -66,8 +93,8 @@ impl SwapCase {
         let mut run = || match below(&mut random, 3) {
             0 => Disturbed::Killed(Duration::from_millis(50 + below(&mut random, 1200))),
             1 => {
-                let point = OF_SWAPS.get(below(&mut random, OF_SWAPS.len() as u64) as usize).copied().unwrap_or(FailPoint::V1Drained);
-                Disturbed::Point(format!("{}=kill@{}", point.name(), 1 + below(&mut random, 6)))
+                let (point, times) = OF_SWAPS.get(below(&mut random, OF_SWAPS.len() as u64) as usize).copied().unwrap_or((FailPoint::V1Drained, 6));
+                Disturbed::Point(format!("{}=kill@{}", point.name(), 1 + below(&mut random, times)))
             }
             _ => {
                 let points = unasked();
@@ -76,7 +103,7 @@ impl SwapCase {
             }
         };
         let runs = vec![run(), run()];
-        Self { runs, parallelism: 1 + (seed % 3) as u32, seed }
+        Self { runs, parallelism: 1 + (seed % 3) as u32, at: 1 + below(&mut random, AT_MAX), seed }
     }
 
     /// The job, as its folder is made.
@@ -90,10 +117,12 @@ impl SwapCase {
     /// # Errors
     /// What is lost, doubled, or not as it should be.
     pub fn run(&self, folder: &JobFolder, expected: &Expected) -> Result<Swapped, String> {
-        let code = std::fs::read(crate::built::plugin("word_count")).map_err(|error| error.to_string())?;
-        for number in 0..BUILDS {
-            // A custom section behind the code changes nothing but the digest.
-            folder.write(&format!("build-{number}.wasm"), [code.as_slice(), &[0, 3, 1, b'b', number as u8]].concat());
+        for plugin in ["word_count", "upgrades"] {
+            let code = std::fs::read(crate::built::plugin(plugin)).map_err(|error| error.to_string())?;
+            for number in 0..BUILDS {
+                // A custom section behind the code changes nothing but the digest.
+                folder.write(&format!("{plugin}-{number}.wasm"), [code.as_slice(), &[0, 3, 1, b'b', number as u8]].concat());
+            }
         }
         let (mut swapped, mut random) = (Swapped::default(), Random::new(self.seed ^ 0x5a5a));
         for run in &self.runs {
@@ -104,7 +133,7 @@ impl SwapCase {
             match ended.code {
                 KILLED => swapped.kills += 1,
                 // It was done before the kill came.
-                0 => return expected.check(folder).map(|()| swapped),
+                0 => return expected.check(folder).map(|()| Swapped { returned: returned(folder), ..swapped }),
                 code => return Err(format!("it ended with code {code}: {}", ended.stderr)),
             }
         }
@@ -115,12 +144,12 @@ impl SwapCase {
             return Err(format!("the last run ended with code {}: {}", ended.code, ended.stderr));
         }
         expected.check(folder)?;
-        Ok(swapped)
+        Ok(Swapped { returned: returned(folder), ..swapped })
     }
 
     fn start(&self, folder: &JobFolder, points: Option<&str>) -> Running {
-        let parallelism = self.parallelism.to_string();
-        let weir = folder.weir(&["run", "job.toml", "-q", "-p", &parallelism, "-D", RATE]).limit(LIMIT);
+        let (parallelism, at) = (self.parallelism.to_string(), format!("operators.count.config.at={}", self.at));
+        let weir = folder.weir(&["run", "job.toml", "-q", "-p", &parallelism, "-D", RATE, "-D", &at]).limit(LIMIT);
         match points {
             None => weir.start(),
             Some(points) => weir.env("WEIR_FAIL_POINTS", points).start(),
@@ -137,17 +166,35 @@ fn swap_on(folder: &JobFolder, running: &mut Running, after: Option<Duration>, r
             return;
         }
         number = (number + 1) % BUILDS;
-        let build = format!("build-{number}.wasm");
-        let mut words = vec!["swap", "crash", "count"];
-        if below(random, 3) == 0 {
-            words.push("tokenize");
-        }
-        words.push(&build);
-        let probation = below(random, 4).to_string();
-        words.extend(["--probation", &probation]);
-        match folder.weir(&words).limit(LIMIT).run().code {
+        let words = words(number, random);
+        match folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run().code {
             0 => swapped.swaps += 1,
+            INCOMPATIBLE => swapped.refused += 1,
             _ => swapped.lost += 1,
         }
     }
+}
+
+/// A swap: mostly of the same code, at times of code that doesn't last.
+fn words(number: u64, random: &mut Random) -> Vec<String> {
+    let mut words = vec!["swap", "crash", "count"];
+    let (same, faulty) = (format!("word_count-{number}.wasm"), format!("upgrades-{number}.wasm"));
+    let probation = below(random, 4).to_string();
+    let fault = |function| vec!["--function", function, "--probation", WHOLE_RUN];
+    match below(random, 12) {
+        0 => words.extend([&[faulty.as_str()][..], &fault("trap-at")].concat()),
+        1 => words.extend([&[faulty.as_str()][..], &fault("refuse-at")].concat()),
+        2 => words.extend([&[faulty.as_str(), "--shadow", SHADOW][..], &fault("trap-at")].concat()),
+        3 => words.extend([same.as_str(), "--shadow", SHADOW, "--probation", &probation]),
+        4..7 => words.extend(["tokenize", &same, "--probation", &probation]),
+        _ => words.extend([same.as_str(), "--probation", &probation]),
+    }
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// How many versions were taken back, as the job has written it down.
+fn returned(folder: &JobFolder) -> u64 {
+    let history = std::fs::read(folder.path().join("checkpoints/crash/swaps.json")).unwrap_or_default();
+    let history = SwapHistory::from_json(&history).unwrap_or_default();
+    history.0.iter().filter(|swap| swap.outcome == SwapOutcome::Returned).count() as u64
 }
