@@ -162,7 +162,7 @@ fn piped(case: &Path, job: &str) -> (String, String) {
 }
 
 /// The plugins of a case, and which operators are theirs. Nothing can be swapped in a case without operators.
-fn operators<'a>(job: &'a str) -> BTreeMap<&'a str, Vec<&'a str>> {
+fn operators(job: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut operators: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (uid, operator) in tables(job, "operators") {
         operators.entry(operator["plugin"]).or_default().push(uid);

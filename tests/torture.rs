@@ -263,9 +263,10 @@ fn text(request: &Request, report: &Report, seconds: f64) -> String {
         }
     }
     if request.swaps > 0 {
-        let Swapped { swaps, returned, refused, lost, kills } = report.swapped;
-        let _ = writeln!(text, "{swaps} swaps in {} cases, {kills} processes killed; {returned} were taken back on trial", report.cases);
-        let _ = writeln!(text, "{refused} more broke beside the old version and never ran, {lost} came to nothing");
+        let Swapped { swaps, returned, refused, lost, kills, kills_returning } = report.swapped;
+        let _ =
+            writeln!(text, "{swaps} swaps in {} cases: {returned} taken back on trial; {refused} more broke beside the old version", report.cases);
+        let _ = writeln!(text, "{kills} processes killed, {kills_returning} of them at a roll-back; {lost} swaps came to nothing");
     }
     if request.mutations > 0 {
         let _ = writeln!(text, "{} damaged files: {} refused by name, {} exact all the same", request.mutations, report.refused, report.exact);

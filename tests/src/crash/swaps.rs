@@ -9,12 +9,12 @@ use weir_checkpoint::swaps::{SwapHistory, SwapOutcome};
 use weir_connect::random::Random;
 use weir_model::fail_point::FailPoint;
 
-use crate::crash::case::KILLED;
+use crate::crash::case::{KILLED, was_over};
 use crate::crash::points::{scenario, unasked};
 use crate::crash::random::below;
 use crate::crash::{Expected, Scenario};
 use crate::job::JobFolder;
-use crate::process::Running;
+use crate::process::{Ended, RUN_DIR, Running};
 
 /// The job that is swapped in: it takes two seconds or so at this rate.
 const SCENARIO: &str = "generator, three retained";
@@ -23,15 +23,16 @@ const RATE: &str = "sources.more.rate=800";
 const LIMIT: Duration = Duration::from_secs(60);
 /// Builds of the same code.
 const BUILDS: u64 = 3;
-/// Points that only a swap passes, and how often one does in a run, or less.
-const OF_SWAPS: [(FailPoint, u64); 4] =
-    [(FailPoint::V2Compiled, 6), (FailPoint::V2Instantiated, 6), (FailPoint::V1Drained, 6), (FailPoint::RollbackStarted, 3)];
+/// Points that only a swap passes.
+const OF_SWAPS: [FailPoint; 3] = [FailPoint::V2Compiled, FailPoint::V2Instantiated, FailPoint::V1Drained];
 /// Counts from which a version that doesn't last fails: the commonest word comes to any of them in a fraction of a run.
-const AT_MAX: u64 = 400;
+const AT_MAX: u64 = 200;
 /// More checkpoints than a run has: a version that doesn't last must not outlast its trial.
 const WHOLE_RUN: &str = "100000";
 /// How long a version runs beside the old one.
 const SHADOW: &str = "20ms";
+/// Before a job that couldn't be asked, or couldn't swap, is asked again: it has its next checkpoint by then.
+const PAUSE: Duration = Duration::from_millis(10);
 /// What a command gives as its code when a new version doesn't fit.
 const INCOMPATIBLE: i32 = 3;
 
@@ -50,6 +51,13 @@ enum Disturbed {
     Killed(Duration),
 }
 
+impl Disturbed {
+    /// Whether it comes when a version is about to be taken back.
+    fn is_return(&self) -> bool {
+        matches!(self, Self::Point(points) if points.starts_with(FailPoint::RollbackStarted.name()))
+    }
+}
+
 /// What came of a case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swapped {
@@ -63,15 +71,18 @@ pub struct Swapped {
     pub lost: u64,
     /// Processes that were killed.
     pub kills: u64,
+    /// Those of them that were about to take a version back.
+    pub kills_returning: u64,
 }
 
 impl AddAssign for Swapped {
-    fn add_assign(&mut self, Self { swaps, returned, refused, lost, kills }: Self) {
+    fn add_assign(&mut self, Self { swaps, returned, refused, lost, kills, kills_returning }: Self) {
         self.swaps += swaps;
         self.returned += returned;
         self.refused += refused;
         self.lost += lost;
         self.kills += kills;
+        self.kills_returning += kills_returning;
     }
 }
 
@@ -90,17 +101,15 @@ impl SwapCase {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let mut run = || match below(&mut random, 3) {
-            0 => Disturbed::Killed(Duration::from_millis(50 + below(&mut random, 1200))),
-            1 => {
-                let (point, times) = OF_SWAPS.get(below(&mut random, OF_SWAPS.len() as u64) as usize).copied().unwrap_or((FailPoint::V1Drained, 6));
-                Disturbed::Point(format!("{}=kill@{}", point.name(), 1 + below(&mut random, times)))
-            }
-            _ => {
-                let points = unasked();
-                let point = points.get(below(&mut random, points.len() as u64) as usize).copied().unwrap_or(FailPoint::SomeAcked);
-                Disturbed::Point(format!("{}=kill@{}", point.name(), 1 + below(&mut random, 60)))
-            }
+        let mut run = || {
+            let (points, times) = match below(&mut random, 4) {
+                0 => return Disturbed::Killed(Duration::from_millis(50 + below(&mut random, 1200))),
+                1 => (OF_SWAPS.to_vec(), 6),
+                2 => (vec![FailPoint::RollbackStarted], 2),
+                _ => (unasked(), 60),
+            };
+            let point = points.get(below(&mut random, points.len() as u64) as usize).copied().unwrap_or(FailPoint::SomeAcked);
+            Disturbed::Point(format!("{}=kill@{}", point.name(), 1 + below(&mut random, times)))
         };
         let runs = vec![run(), run()];
         Self { runs, parallelism: 1 + (seed % 3) as u32, at: 1 + below(&mut random, AT_MAX), seed }
@@ -125,54 +134,66 @@ impl SwapCase {
             }
         }
         let (mut swapped, mut random) = (Swapped::default(), Random::new(self.seed ^ 0x5a5a));
-        for run in &self.runs {
-            let mut running = self.start(folder, if let Disturbed::Point(points) = run { Some(points) } else { None });
-            let after = if let Disturbed::Killed(after) = run { Some(*after) } else { None };
-            swap_on(folder, &mut running, after, &mut random, &mut swapped);
-            let ended = running.wait();
-            match ended.code {
-                KILLED => swapped.kills += 1,
+        for run in self.runs.iter().map(Some).chain([None]) {
+            let ended = self.swap_during(folder, run, &mut random, &mut swapped);
+            match (run, ended.code) {
+                (Some(run), KILLED) => {
+                    swapped.kills += 1;
+                    swapped.kills_returning += u64::from(run.is_return());
+                }
                 // It was done before the kill came.
-                0 => return expected.check(folder).map(|()| Swapped { returned: returned(folder), ..swapped }),
-                code => return Err(format!("it ended with code {code}: {}", ended.stderr)),
+                (_, 0) => break,
+                _ if was_over(&ended, folder) => break,
+                (_, code) => return Err(format!("it ended with code {code}: {}", ended.stderr)),
             }
-        }
-        let mut running = self.start(folder, None);
-        swap_on(folder, &mut running, None, &mut random, &mut swapped);
-        let ended = running.wait();
-        if ended.code != 0 {
-            return Err(format!("the last run ended with code {}: {}", ended.code, ended.stderr));
         }
         expected.check(folder)?;
         Ok(Swapped { returned: returned(folder), ..swapped })
     }
 
-    fn start(&self, folder: &JobFolder, points: Option<&str>) -> Running {
+    /// Runs the job, and swaps one operator or both, to one build after another, until it has ended.
+    fn swap_during(&self, folder: &JobFolder, run: Option<&Disturbed>, random: &mut Random, swapped: &mut Swapped) -> Ended {
+        let jobs_before = registered(folder);
+        let mut running = self.start(folder, run);
+        let mut number = below(random, BUILDS);
+        while !running.has_ended() {
+            if matches!(run, Some(Disturbed::Killed(after)) if running.age() >= *after) {
+                running.signal(libc::SIGKILL);
+                break;
+            }
+            if registered(folder) == jobs_before {
+                // Nobody can ask it anything yet.
+                std::thread::park_timeout(PAUSE);
+                continue;
+            }
+            number = (number + 1) % BUILDS;
+            let words = words(number, random);
+            match folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run().code {
+                0 => swapped.swaps += 1,
+                INCOMPATIBLE => swapped.refused += 1,
+                _ => {
+                    // Mostly because the version before is still on trial.
+                    swapped.lost += 1;
+                    std::thread::park_timeout(PAUSE);
+                }
+            }
+        }
+        running.wait()
+    }
+
+    fn start(&self, folder: &JobFolder, run: Option<&Disturbed>) -> Running {
         let (parallelism, at) = (self.parallelism.to_string(), format!("operators.count.config.at={}", self.at));
         let weir = folder.weir(&["run", "job.toml", "-q", "-p", &parallelism, "-D", RATE, "-D", &at]).limit(LIMIT);
-        match points {
-            None => weir.start(),
-            Some(points) => weir.env("WEIR_FAIL_POINTS", points).start(),
+        match run {
+            Some(Disturbed::Point(points)) => weir.env("WEIR_FAIL_POINTS", points).start(),
+            _ => weir.start(),
         }
     }
 }
 
-/// Swaps one operator or both, to one build after another, until the process has ended; kills it `after` a while.
-fn swap_on(folder: &JobFolder, running: &mut Running, after: Option<Duration>, random: &mut Random, swapped: &mut Swapped) {
-    let mut number = below(random, BUILDS);
-    while !running.has_ended() {
-        if after.is_some_and(|after| running.age() >= after) {
-            running.signal(libc::SIGKILL);
-            return;
-        }
-        number = (number + 1) % BUILDS;
-        let words = words(number, random);
-        match folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run().code {
-            0 => swapped.swaps += 1,
-            INCOMPATIBLE => swapped.refused += 1,
-            _ => swapped.lost += 1,
-        }
-    }
+/// How many jobs were ever registered in the folder.
+fn registered(folder: &JobFolder) -> usize {
+    folder.names(RUN_DIR).iter().filter(|name| name.ends_with(".json")).count()
 }
 
 /// A swap: mostly of the same code, at times of code that doesn't last.
