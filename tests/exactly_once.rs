@@ -4,18 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use weir_model::fail_point::FailPoint;
 use weir_tests::crash::case::{Case, Disturbance, How, Run};
 use weir_tests::crash::mutation::{Base, Verdict};
 use weir_tests::crash::points::{self, fail_at, is_passed_in, kill_at};
+use weir_tests::crash::swaps::{SwapCase, Swapped};
 use weir_tests::crash::{Expected, SCENARIOS, random};
 
 /// Kills at random in a CI run.
 const RANDOM_KILLS: u64 = 24;
 /// Damaged files in a CI run.
 const MUTATIONS: u64 = 40;
+/// Swaps in a CI run, and cases that must be enough for them.
+const SWAPS: u64 = 20;
+const SWAP_CASES_MAX: u64 = 20;
 /// For the random cases of this file.
 const SEED: u64 = 0x005e_ed00;
 
@@ -111,6 +116,32 @@ fn a_job_that_is_killed_at_random_is_exact() {
     for seed in 0..RANDOM_KILLS {
         drop(check(&random::case(SEED + seed, None)));
     }
+}
+
+#[test]
+fn a_job_whose_operators_are_swapped_and_taken_back_and_killed_meanwhile_is_exact() {
+    let expected = SwapCase::scenario().expected();
+    let (next, done) = (AtomicU64::new(SEED), Mutex::new(Swapped::default()));
+    let is_enough = |done: Swapped| done.swaps >= SWAPS && done.returned > 0 && done.kills > 0;
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let so_far = *done.lock().unwrap();
+            if is_enough(so_far) {
+                return;
+            }
+            // How many swaps a job sees before it ends is up to the machine.
+            assert!(seed < SEED + SWAP_CASES_MAX, "{so_far:?}");
+            let (case, folder) = (SwapCase::of(seed), SwapCase::scenario().folder());
+            let swapped = case.run(&folder, &expected).unwrap_or_else(|why| panic!("seed {seed}: {case}\n{why}\nsee {}", folder.keep().display()));
+            *done.lock().unwrap() += swapped;
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
 }
 
 #[test]

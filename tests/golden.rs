@@ -6,6 +6,9 @@
 //!
 //! Each case is also killed, and resumed with as many subtasks and with others. What was printed can't be taken back, so there a print sink becomes a
 //! file sink of the same format.
+//!
+//! And each case's operators are swapped in mid-stream, to another build of their plugins. Its files come through a pipe then, half of their lines
+//! before the swap and half behind it: no clock decides what is the middle.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,9 +19,11 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use weir_tests::built;
@@ -36,11 +41,18 @@ fn copy(case: &Path) -> JobFolder {
     folder
 }
 
+/// What a command prints as JSON.
+fn json(folder: &JobFolder, words: &[&str]) -> Value {
+    serde_json::from_slice(&folder.weir(words).run().with_code(0).stdout).unwrap()
+}
+
 /// The digest of the faulty plugin, which dead letters show: it changes with the toolchain.
-fn faulty_digest(folder: &JobFolder) -> String {
-    let ended = folder.weir(&["plugin", "describe", built::plugin("faulty").to_str().unwrap(), "--json"]).run().with_code(0);
-    let description: Value = serde_json::from_slice(&ended.stdout).unwrap();
-    description["digest"].as_str().unwrap().to_owned()
+fn faulty_digest() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    DIGEST.get_or_init(|| {
+        let description = json(&JobFolder::new(), &["plugin", "describe", built::plugin("faulty").to_str().unwrap(), "--json"]);
+        description["digest"].as_str().unwrap().to_owned()
+    })
 }
 
 fn sorted(text: &str) -> String {
@@ -78,24 +90,48 @@ fn output(case: &Path, parallelism: u32, in_order: bool) -> String {
         assert!((1..=parallelism as usize).contains(&parts.len()), "{name}");
         write!(output, "== {name}\n{}", arrange(&parts.concat())).unwrap();
     }
-    if output.contains("sha256:") { output.replace(&faulty_digest(&folder), "DIGEST") } else { output }
+    if output.contains("sha256:") { output.replace(faulty_digest(), "DIGEST") } else { output }
+}
+
+/// The lines of a table of a job file, such as `sinks.out`, by the names of such tables.
+fn tables<'a>(job: &'a str, kind: &str) -> BTreeMap<&'a str, BTreeMap<&'a str, &'a str>> {
+    let mut tables: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut name = None;
+    for line in job.lines() {
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name = header.split_once('.').filter(|(found, _)| *found == kind).map(|(_, name)| name);
+        }
+        if let (Some(name), Some((key, value))) = (name, line.split_once(" = ")) {
+            tables.entry(name).or_default().insert(key, value.trim_matches('"'));
+        }
+    }
+    tables
 }
 
 /// The words that give a case checkpoints, and files where it prints.
 fn with_checkpoints(job: &str) -> Vec<String> {
     let mut settings = vec!["checkpointing.interval=10ms".to_owned()];
-    let mut sink = None;
-    for line in job.lines() {
-        match line.strip_prefix("[sinks.").and_then(|rest| rest.strip_suffix(']')) {
-            Some(uid) => sink = Some(uid),
-            None if line.starts_with('[') => sink = None,
-            None => {}
-        }
-        if let Some(uid) = sink.filter(|_| line == "connector = \"print\"") {
-            settings.extend([format!("sinks.{uid}.connector=file"), format!("sinks.{uid}.path=printed/{uid}")]);
-        }
+    for (uid, _) in tables(job, "sinks").iter().filter(|(_, sink)| sink["connector"] == "print") {
+        settings.extend([format!("sinks.{uid}.connector=file"), format!("sinks.{uid}.path=printed/{uid}")]);
     }
     settings.into_iter().flat_map(|setting| ["-D".to_owned(), setting]).collect()
+}
+
+/// Compares the lines that all sinks of a case have committed. A dead letter shows the plugin that refused it: where there are dead letters,
+/// each of these versions has refused something, and is `DIGEST` in what is expected.
+fn check_committed(case: &Path, folder: &JobFolder, digests: &[&str], how: &str) {
+    let mut folders = Vec::new();
+    sink_folders(folder.path(), "", &mut folders);
+    let found: String = folders.iter().flat_map(|name| folder.parts(name)).collect();
+    let expected: String =
+        fs::read_to_string(case.join("expected")).unwrap().lines().filter(|line| !line.starts_with("== ")).map(|line| format!("{line}\n")).collect();
+    let name = case.file_name().unwrap().display();
+    for digest in digests {
+        assert_eq!(found.contains(digest), expected.contains("DIGEST"), "{name}, {how}: {digest}\n{found}");
+    }
+    let found = digests.iter().fold(found, |found, digest| found.replace(digest, "DIGEST"));
+    let (found, expected) = (sorted(&found), sorted(&expected));
+    assert!(found == expected, "{name}, {how}, gave:\n{found}\nand not:\n{expected}");
 }
 
 /// Kills a case at `point`, resumes it, and compares the lines that all its sinks have committed.
@@ -110,15 +146,74 @@ fn check_resumed(case: &Path, point: &str, parallelism: [u32; 2]) {
     };
     drop(run(parallelism[0]).env("WEIR_FAIL_POINTS", format!("{point}=kill")).run().with_code(KILLED));
     drop(run(parallelism[1]).run().with_code(0));
-    let mut folders = Vec::new();
-    sink_folders(folder.path(), "", &mut folders);
-    let found: String = folders.iter().flat_map(|name| folder.parts(name)).collect();
-    let found = if found.contains("sha256:") { found.replace(&faulty_digest(&folder), "DIGEST") } else { found };
-    let expected: String =
-        fs::read_to_string(case.join("expected")).unwrap().lines().filter(|line| !line.starts_with("== ")).map(|line| format!("{line}\n")).collect();
-    let (found, expected) = (sorted(&found), sorted(&expected));
-    let name = case.file_name().unwrap().display();
-    assert!(found == expected, "{name}, killed at {point}, resumed at {parallelism:?}, gave:\n{found}\nand not:\n{expected}");
+    check_committed(case, &folder, &[faulty_digest()], &format!("killed at {point}, resumed at {parallelism:?}"));
+}
+
+/// A case whose file comes through standard input, and that file.
+fn piped(case: &Path, job: &str) -> (String, String) {
+    let sources = tables(job, "sources");
+    let [(uid, source)] = Vec::from_iter(&sources)[..] else { panic!("{sources:?}") };
+    let piped = job.replace(&format!("connector = \"file\"\npath = \"{}\"", source["path"]), "connector = \"stdin\"\nparallelism = 1");
+    assert_ne!(piped, job, "source {uid} isn't a file");
+    let mut files: Vec<_> = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| !file.ends_with("job.toml") && !file.ends_with("expected"));
+    files.sort();
+    (piped, files.iter().map(|file| fs::read_to_string(file).unwrap()).collect())
+}
+
+/// The plugins of a case, and which operators are theirs. Nothing can be swapped in a case without operators.
+fn operators(job: &str) -> BTreeMap<&str, Vec<&str>> {
+    let mut operators: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (uid, operator) in tables(job, "operators") {
+        operators.entry(operator["plugin"]).or_default().push(uid);
+    }
+    operators
+}
+
+/// A figure of a node of a running job; none while the job can't be asked yet.
+fn figure(folder: &JobFolder, name: &str, uid: &str, figure: &str) -> Option<u64> {
+    let asked = folder.weir(&["info", name, "--json"]).run();
+    let info: Value = serde_json::from_slice(&asked.stdout).ok()?;
+    info["status"]["nodes"].as_array()?.iter().find(|node| node["uid"] == uid)?[figure].as_u64()
+}
+
+/// Swaps every operator of a case between the halves of its input, and compares what all its sinks have committed.
+fn check_swapped(case: &Path, parallelism: u32) {
+    let folder = copy(case);
+    let job = fs::read_to_string(case.join("job.toml")).unwrap();
+    let name = job.lines().find_map(|line| line.strip_prefix("name = ")).unwrap().trim_matches('"');
+    let (toml, input) = piped(case, &job);
+    let (settings, parallelism) = (with_checkpoints(&job), parallelism.to_string());
+    let words: Vec<&str> = ["-p", &parallelism].into_iter().chain(settings.iter().map(String::as_str)).collect();
+    let mut running = folder.job(&toml, &words).holding_input().start();
+    let lines: Vec<&str> = input.split_inclusive('\n').collect();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    running.say(&before.concat());
+    // The barrier of a swap follows what the source has emitted, and it has nothing more to emit until it is told.
+    let (source, _) = tables(&job, "sources").pop_first().unwrap();
+    running.until_poll(|| figure(&folder, name, source, "records_out") == Some(before.len() as u64));
+    let (mut digests, mut halves) = (Vec::new(), Vec::new());
+    for (plugin, uids) in operators(&job) {
+        let path = tables(&job, "plugins")[plugin]["path"].replace("${PLUGINS}", built::plugins().to_str().unwrap());
+        // A custom section behind the code changes nothing but the digest.
+        folder.write(&format!("{plugin}.wasm"), [fs::read(path).unwrap(), vec![0, 3, 1, b'b', 1]].concat());
+        let build = format!("{plugin}.wasm");
+        let swapped = json(&folder, &[&["swap", name], &uids[..], &[&build, "--json"]].concat());
+        let versions: Vec<_> = swapped["swap"]["before"].as_array().unwrap().iter().chain([&swapped["swap"]]).map(|one| &one["digest"]).collect();
+        assert_eq!(versions.len(), uids.len() + 1, "{swapped:#}");
+        digests.extend(versions.into_iter().map(|digest| digest.as_str().unwrap().to_owned()));
+        halves.extend(uids.into_iter().map(|uid| (uid, figure(&folder, name, uid, "records_in").unwrap())));
+    }
+    running.say(&after.concat());
+    running.hang_up();
+    drop(running.wait().with_code(0));
+    let (summary, case_name) = (folder.summary(), case.file_name().unwrap().display());
+    for (uid, half) in halves {
+        let whole = summary.figure(uid, "records_in");
+        assert!(0 < half && half < whole, "{case_name}: {half} of {whole} records of {uid} came before the swap");
+    }
+    let digests: Vec<&str> = digests.iter().map(String::as_str).collect();
+    check_committed(case, &folder, &digests, &format!("swapped with {parallelism} subtasks a node"));
 }
 
 /// The folders of all cases.
@@ -159,6 +254,14 @@ fn every_golden_job_gives_the_same_when_it_was_killed() {
             }
         }
     }
+}
+
+#[test]
+fn every_golden_job_gives_the_same_when_its_operators_were_swapped_in_mid_stream() {
+    let job = |case: &Path| fs::read_to_string(case.join("job.toml")).unwrap();
+    let cases: Vec<_> = cases().into_iter().filter(|case| !operators(&job(case)).is_empty()).collect();
+    assert!(cases.len() >= 3, "{cases:?}");
+    cases.iter().for_each(|case| [1, 2, 3].into_iter().for_each(|parallelism| check_swapped(case, parallelism)));
 }
 
 #[test]

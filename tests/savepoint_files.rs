@@ -22,6 +22,7 @@ use weir_model::Result;
 use weir_model::id::PluginDigest;
 use weir_runtime::savepoint::{Compose, Running, Work, bytes_to_read, compose};
 use weir_tests::job::{JobFolder, check_counts, final_counts, word_count};
+use weir_tests::process::Running as ProcessRunning;
 
 const SETTINGS: &str = "[checkpointing]\ninterval = \"10ms\"\nnum-retained = 2\nexternalized-checkpoint-retention = \"retain-on-cancellation\"\n";
 const TRICKLE: &str = "connector = \"generator\"\nkind = \"zipf-words\"\ndistinct = 200\nlines = 30000\nrate = 3000\nparallelism = 1";
@@ -255,4 +256,164 @@ fn no_savepoint_is_made_of_a_checkpoint_that_holds_records() {
     });
     let error = error.unwrap_err();
     assert!(error.why.contains("records on their way to `count`"), "{error}");
+}
+
+/// A job that reads what it is told and keeps it as maps and lists, one of which forgets.
+const EXPLORED: &str = "\
+[job]
+name = \"explored\"
+[checkpointing]
+interval = \"20ms\"
+savepoint-dir = \"savepoints\"
+[plugins.word-count]
+path = \"${PLUGINS}/word_count.wasm\"
+[plugins.upgrades]
+path = \"${PLUGINS}/upgrades.wasm\"
+[sources.lines]
+connector = \"stdin\"
+[operators.tokenize]
+plugin = \"word-count\"
+function = \"tokenize\"
+input = \"lines\"
+[operators.map]
+plugin = \"upgrades\"
+function = \"map-1\"
+input = \"tokenize\"
+[operators.records]
+plugin = \"upgrades\"
+function = \"map-2\"
+input = \"tokenize\"
+[operators.list]
+plugin = \"upgrades\"
+function = \"list-1\"
+input = \"tokenize\"
+[operators.brief]
+plugin = \"upgrades\"
+function = \"map-brief\"
+input = \"tokenize\"
+[sinks.out]
+connector = \"blackhole\"
+inputs = [\"map\", \"records\", \"list\", \"brief\"]
+";
+
+/// Says a line to that job; gives a savepoint that has it.
+fn savepoint_with(folder: &JobFolder, running: &mut ProcessRunning, line: &str, lines: u64) -> String {
+    running.say(line);
+    running.until_poll(|| {
+        let info = folder.weir(&["info", "explored", "--json"]).run();
+        let info: Value = serde_json::from_slice(&info.stdout).unwrap_or_default();
+        info["status"]["nodes"].as_array().is_some_and(|nodes| nodes.iter().any(|node| node["uid"] == "lines" && node["records_out"] == lines))
+    });
+    folder.weir(&["savepoint", "explored"]).run().with_code(0).text().trim().to_owned()
+}
+
+/// The lines that a command prints as text or JSON, sorted; of an entry when it was written is left out.
+fn sorted_lines(folder: &JobFolder, words: &[&str]) -> Vec<String> {
+    let without_time = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(mut entry)) => {
+            assert!(entry.remove("written_s").is_none_or(|written_s| written_s.as_u64() > Some(1_700_000_000)), "{line}");
+            Value::Object(entry).to_string()
+        }
+        _ => line.trim_end().to_owned(),
+    };
+    let mut lines: Vec<_> = folder.weir(words).run().with_code(0).text().lines().map(without_time).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn maps_and_lists_are_listed_got_exported_and_compared() {
+    let folder = JobFolder::new();
+    let mut running = folder.job(EXPLORED, &["-p", "2"]).holding_input().start();
+    let a = savepoint_with(&folder, &mut running, "a bb a\n", 1);
+    let b = savepoint_with(&folder, &mut running, "a ccc\n", 2);
+    running.hang_up();
+    drop(running.wait().with_code(0));
+    let check = |words: &[&str], expected: &[&str]| assert_eq!(sorted_lines(&folder, &[&["state"], words].concat()), expected, "{words:?}");
+    let states = json(&folder, &["state", "ls", &a]);
+    let text = |state: &Value, name: &str| state[name].as_str().unwrap().to_owned();
+    let states: Vec<_> =
+        states.as_array().unwrap().iter().map(|state| ["uid", "name", "kind", "key"].map(|name| text(state, name)).join(" ")).collect();
+    assert_eq!(states, ["map by-length map utf8", "records by-length map utf8", "list increments list utf8", "brief by-length map utf8"]);
+    // A number as a sub-key is bytes to whoever doesn't know its codec; a place in a list is a number.
+    check(&["get", &a, "map", "by-length", "a"], &["0x0100000000000000  2", "SUB-KEY             VALUE"]);
+    check(&["get", &a, "list", "increments", "a"], &["0        1", "1        1", "SUB-KEY  VALUE"]);
+    check(&["get", &a, "list", "increments", "a", "--sub-key", "1"], &["1        1", "SUB-KEY  VALUE"]);
+    let got = json(&folder, &["state", "get", &b, "list", "increments", "a", "--sub-key", "2"]);
+    assert_eq!((got.as_array().unwrap().len(), &got[0]["sub_key"], &got[0]["value"]), (1, &2.into(), &1.into()));
+    let got = json(&folder, &["state", "get", &b, "map", "by-length", "a", "--sub-key", "0x0100000000000000"]);
+    assert_eq!((got.as_array().unwrap().len(), &got[0]["value"]), (1, &3.into()));
+    let refuse = |words: &[&str], code: i32, why: &str| drop(folder.weir(&[&["state", "get", &a], words].concat()).run().failed(code, &[], &[why]));
+    refuse(&["list", "increments", "a", "--sub-key", "first"], 2, "not the place of an item");
+    refuse(&["list", "increments", "a", "--sub-key", "2"], 1, "nothing under that key");
+    refuse(&["map", "by-length", "a", "--sub-key", "0xg"], 2, "not hexadecimal");
+    check(
+        &["export", &a, "map"],
+        &[
+            r#"{"key":"a","schema_version":1,"state":"by-length","sub_key":"0x0100000000000000","value":2}"#,
+            r#"{"key":"bb","schema_version":1,"state":"by-length","sub_key":"0x0200000000000000","value":1}"#,
+        ],
+    );
+    // What only its owner can read stands beside its codec: two records, and two of them since version 2.
+    let opaque = sorted_lines(&folder, &["state", "export", &a, "records"]);
+    assert!(opaque[0].contains(r#""codec":"postcard:WithRecords"#) && opaque[0].contains(r#""value":"0x0202""#), "{opaque:?}");
+    check(
+        &["export", &b, "list", "increments"],
+        &[
+            r#"{"key":"a","schema_version":1,"state":"increments","sub_key":0,"value":1}"#,
+            r#"{"key":"a","schema_version":1,"state":"increments","sub_key":1,"value":1}"#,
+            r#"{"key":"a","schema_version":1,"state":"increments","sub_key":2,"value":1}"#,
+            r#"{"key":"bb","schema_version":1,"state":"increments","sub_key":0,"value":1}"#,
+            r#"{"key":"ccc","schema_version":1,"state":"increments","sub_key":0,"value":1}"#,
+        ],
+    );
+    let csv = |uid: &str| {
+        let lines = sorted_lines(&folder, &["state", "export", &b, uid, "--format", "csv"]);
+        let fields = |line: String| line.split(',').enumerate().filter(|(at, _)| *at != 5).map(|(_, field)| field.to_owned()).collect::<Vec<_>>();
+        lines.into_iter().map(|line| fields(line).join(",")).collect::<Vec<_>>()
+    };
+    let heading = "state,key,sub_key,value,schema_version,expired";
+    let rows = ["a,0x0100000000000000,3", "bb,0x0200000000000000,1", "ccc,0x0300000000000000,1"].map(|row| format!("by-length,{row},1,false"));
+    assert_eq!(csv("map"), [&rows[..], &[heading.to_owned()]].concat());
+    let rows = ["a,0", "a,1", "a,2", "bb,0", "ccc,0"].map(|row| format!("increments,{row},1,1,false"));
+    assert_eq!(csv("list"), [&rows[..], &[heading.to_owned()]].concat());
+    check(
+        &["diff", &a, &b, "map"],
+        &["+ map by-length a [0x0100000000000000] = 3", "+ map by-length ccc [0x0300000000000000] = 1", "- map by-length a [0x0100000000000000] = 2"],
+    );
+    check(&["diff", &b, &a, "list"], &["- list increments a [2] = 1", "- list increments ccc [0] = 1"]);
+    check(
+        &["diff", &a, &b, "list", "--json"],
+        &[
+            r#"{"a":null,"b":{"schema_version":1,"value":1},"key":"a","state":"increments","sub_key":2,"uid":"list"}"#,
+            r#"{"a":null,"b":{"schema_version":1,"value":1},"key":"ccc","state":"increments","sub_key":0,"uid":"list"}"#,
+        ],
+    );
+    check(&["diff", &a, &a], &[]);
+}
+
+#[test]
+fn what_has_expired_since_a_savepoint_is_shown_as_such() {
+    let folder = JobFolder::new();
+    let mut running = folder.job(EXPLORED, &["-p", "2"]).holding_input().start();
+    // On a machine that is slow enough it has expired before the savepoint is made, and is not in it: then it is said again.
+    let (mut lines, mut savepoint, mut brief) = (0, String::new(), Vec::new());
+    while brief.is_empty() {
+        lines += 1;
+        savepoint = savepoint_with(&folder, &mut running, "bb\n", lines);
+        brief = sorted_lines(&folder, &["state", "export", &savepoint, "brief"]);
+    }
+    let ls = json(&folder, &["state", "ls", &savepoint, "brief"]);
+    assert!(ls[0].to_string().contains("2000"), "its time to live: {ls}");
+    let get = ["state", "get", &savepoint, "brief", "by-length", "bb"];
+    running.until_poll(|| folder.weir(&get).run().with_code(0).text().contains("expired"));
+    let got = json(&folder, &get);
+    assert_eq!((&got[0]["sub_key"], &got[0]["expired"]), (&"0x0200000000000000".into(), &true.into()), "{got}");
+    let expired = |uid: &str| sorted_lines(&folder, &["state", "export", &savepoint, uid])[0].contains(r#""expired":true"#);
+    assert_eq!([expired("brief"), expired("map"), expired("list")], [true, false, false]);
+    let csv = |uid: &str| sorted_lines(&folder, &["state", "export", &savepoint, uid, "--format", "csv"])[0].clone();
+    assert!(csv("brief").ends_with(",true") && csv("map").ends_with(",false"));
+    assert_eq!(json(&folder, &["savepoint", "verify", &savepoint])["ok"], true);
+    running.hang_up();
+    drop(running.wait().with_code(0));
 }

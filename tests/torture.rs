@@ -203,11 +203,7 @@ fn swaps(request: &Request, report: &Mutex<Report>) {
         let mut report = locked(report);
         report.cases += 1;
         match outcome {
-            Ok(Swapped { swaps, lost, kills }) => {
-                report.swapped.swaps += swaps;
-                report.swapped.lost += lost;
-                report.swapped.kills += kills;
-            }
+            Ok(swapped) => report.swapped += swapped,
             Err(why) => {
                 let told = format!("seed {}: {case}\n  {why}\n  folder {}", request.seed + number, folder.keep().display());
                 say(&format!("VIOLATION {told}"));
@@ -267,8 +263,10 @@ fn text(request: &Request, report: &Report, seconds: f64) -> String {
         }
     }
     if request.swaps > 0 {
-        let Swapped { swaps, lost, kills } = report.swapped;
-        let _ = writeln!(text, "{swaps} swaps in {} cases, {kills} processes killed; {lost} swaps came to nothing", report.cases);
+        let Swapped { swaps, returned, refused, lost, kills, kills_returning } = report.swapped;
+        let _ =
+            writeln!(text, "{swaps} swaps in {} cases: {returned} taken back on trial; {refused} more broke beside the old version", report.cases);
+        let _ = writeln!(text, "{kills} processes killed, {kills_returning} of them at a roll-back; {lost} swaps came to nothing");
     }
     if request.mutations > 0 {
         let _ = writeln!(text, "{} damaged files: {} refused by name, {} exact all the same", request.mutations, report.refused, report.exact);

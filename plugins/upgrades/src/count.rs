@@ -1,5 +1,7 @@
 //! Counts whose state `count` differs in layout, version or codec.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use weir_guest::{Collector, Error, Json, KeyedContext, KeyedProcess, OpenContext, Postcard, Result, StateCodec, StateOptions, Utf8, ValueState};
 
@@ -88,6 +90,8 @@ versions! {
     Picky: Postcard<WithRecords> = First::options().migrate_to(2, even);
     /// Schema version 1, but JSON.
     AsJson: Json<u64> = StateOptions::new();
+    /// Schema version 1, for two seconds.
+    Brief: u64 = StateOptions::new().ttl(Duration::from_secs(2));
 }
 
 fn even(count: u64) -> Result<WithRecords> {

@@ -6,7 +6,7 @@ mod count;
 mod faults;
 mod shapes;
 
-pub use count::{AsJson, Count, First, Picky, Second, Sum, Third, Unmigrated, Version, WithLargest, WithRecords};
+pub use count::{AsJson, Brief, Count, First, Picky, Second, Sum, Third, Unmigrated, Version, WithLargest, WithRecords};
 pub use faults::{At, Fault, OtherOutput, Refuse, Slow, Trap, Wrong};
 pub use shapes::{ByLength, CountAndLast, CountMap, Increments, LastOnly, Stateless};
 
@@ -33,6 +33,8 @@ weir_guest::export! {
     "map-1" => ByLength<First>,
     /// As `map-1` at schema version 2, with a migration from 1.
     "map-2" => ByLength<Second>,
+    /// As `map-1`, but an entry expires two seconds after it was last written.
+    "map-brief" => ByLength<Brief>,
     /// State `increments`: the list of all numbers. Emits how many there are.
     "list-1" => Increments<First>,
     /// As `list-1` at schema version 2, with a migration from 1.

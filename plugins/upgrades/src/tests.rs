@@ -84,6 +84,7 @@ fn maps_and_lists_are_migrated_entry_by_entry() {
     let items = [(3, 0), (4, 0), (5, 1), (6, 1)].map(|(count, records)| WithRecords { count, records });
     assert_eq!(list.list_items::<Postcard<WithRecords>>("increments", "word"), items);
     upgrade::<CountMap, CountMap>(&[12, 18]);
+    upgrade::<ByLength<Brief>, ByLength<Brief>>(&[12, 18]);
 }
 
 #[test]
@@ -143,6 +144,7 @@ count-and-last -> u64-le: value count u64-le 1 value last u64-le 1
 last-only -> u64-le: value last u64-le 1
 map-1 -> u64-le: map by-length u64-le 1
 map-2 -> u64-le: map by-length postcard:WithRecords 2
+map-brief -> u64-le: map by-length u64-le 1
 list-1 -> u64-le: list increments u64-le 1
 list-2 -> u64-le: list increments postcard:WithRecords 2
 trap-at -> u64-le: value count u64-le 1

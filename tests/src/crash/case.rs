@@ -98,9 +98,7 @@ impl Case {
             }
         }
         let ended = last_run(folder, self.last_parallelism);
-        // A process that was killed after its job had ended left nothing to go on from: the next one must not write over what is there.
-        let was_over = ended.code == 2 && ended.stderr.contains("overwrite") && !has_manifest(folder);
-        if ended.code != 0 && !was_over {
+        if ended.code != 0 && !was_over(&ended, folder) {
             return Err(format!("the last run ended with code {}: {}", ended.code, ended.stderr));
         }
         expected.check(folder)?;
@@ -132,7 +130,7 @@ impl Run {
             // Before the process has taken the signal over.
             (Disturbance::Interrupt(_), code) if code == 128 + libc::SIGINT => Ok(How::Killed),
             (Disturbance::Points(points), FAILED) if points.contains("=error") && is_injected(&ended) => Ok(How::Failed),
-            (_, 2) if ended.stderr.contains("overwrite") && !has_manifest(folder) => Ok(How::Killed),
+            _ if was_over(&ended, folder) => Ok(How::Killed),
             (_, code) => Err(format!("it ended with code {code}: {}", ended.stderr)),
         }
     }
@@ -142,6 +140,12 @@ impl Run {
 fn is_injected(ended: &Ended) -> bool {
     let told = ended.told();
     format!("{told:?}").contains("a test made this step fail")
+}
+
+/// Whether a process found nothing to do: one that was killed after its job had ended left nothing to go on from, and the next one must not write over
+/// what is there.
+pub(super) fn was_over(ended: &Ended, folder: &JobFolder) -> bool {
+    ended.code == 2 && ended.stderr.contains("overwrite") && !has_manifest(folder)
 }
 
 /// Whether there is a checkpoint to go on from.
