@@ -128,6 +128,12 @@ pub enum StateError {
         /// How many there can be.
         entries_max: usize,
     },
+    /// What is to be taken back was too much to be kept.
+    #[error("what was there before would take more than {bytes_max} bytes: it is to be read from a checkpoint")]
+    NotKept {
+        /// The bound.
+        bytes_max: usize,
+    },
     /// The disk of state that is larger than memory failed: the state can't be used any more, and is to be restored from a checkpoint.
     #[error("{what}; {remedy}")]
     Disk {

@@ -31,9 +31,16 @@ pub(crate) struct Undo {
     images: Vec<(u32, u32)>,
     /// Room for one.
     scratch: Vec<u8>,
+    bytes_max: usize,
+    /// There were more images than that: none is kept.
+    is_given_up: bool,
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Images beyond this many bytes aren't kept: a long trial must not cost as much memory as the state, and to put them back would take longer than to read a
+/// checkpoint.
+const BYTES_MAX: usize = 256 << 20;
 
 /// On disk, room is made after so many keys.
 const KEYS_AT_ONCE: usize = 256;
@@ -54,7 +61,7 @@ impl Undo {
 
     #[inline(never)]
     fn keep(&mut self, cells: &Cells, id: EntryId) {
-        let Some(entry) = cells.entry(id) else { return };
+        let Some(entry) = cells.entry(id).filter(|_| !self.is_given_up) else { return };
         self.has_image.set(id.as_usize());
         let mut rows: u64 = 0;
         self.scratch.clear();
@@ -73,6 +80,10 @@ impl Undo {
             count.copy_from_slice(&rows.to_le_bytes());
         }
         if self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < self.scratch.len()) {
+            if self.bytes() + self.scratch.len().max(CHUNK_BYTES) > self.bytes_max {
+                (self.is_given_up, self.chunks, self.images) = (true, Vec::new(), Vec::new());
+                return;
+            }
             self.chunks.push(Vec::with_capacity(self.scratch.len().max(CHUNK_BYTES)));
         }
         let number = self.chunks.len() as u32 - 1;
@@ -104,8 +115,12 @@ impl Undo {
 
 impl KeyedState {
     /// From now on, [`Self::undo`] can take back everything; what was kept before is dropped. To be called right after [`Self::freeze`] and before
-    /// [`Self::adopt`]. From the first change of a key on, what it had takes memory: [`Self::undo_bytes`].
+    /// [`Self::adopt`]. From the first change of a key on, what it had takes memory: [`Self::undo_bytes`]. When that would be more than 256 MiB, it is given up.
     pub fn begin_undo(&mut self) {
+        self.begin_undo_within(BYTES_MAX);
+    }
+
+    pub(crate) fn begin_undo_within(&mut self, bytes_max: usize) {
         self.undo = Some(Box::new(Undo {
             layout: Arc::clone(&self.cells.layout),
             needs_full: self.needs_full,
@@ -114,6 +129,8 @@ impl KeyedState {
             chunks: Vec::new(),
             images: Vec::new(),
             scratch: Vec::new(),
+            bytes_max,
+            is_given_up: false,
         }));
     }
 
@@ -132,9 +149,12 @@ impl KeyedState {
     /// [`Self::capture`] has not returned are given up. Nothing happens when nothing was begun. No call may be running.
     ///
     /// # Errors
-    /// [`StateError::Disk`] when the disk fails: then the state can't be used any more.
+    /// [`StateError::Disk`] when the disk fails, [`StateError::NotKept`] when what was there has become too much: then the state can't be used any more.
     pub fn undo(&mut self) -> Result<(), StateError> {
         let Some(undo) = self.undo.take() else { return Ok(()) };
+        if undo.is_given_up {
+            return Err(StateError::NotKept { bytes_max: undo.bytes_max });
+        }
         if let Some(tracker) = &mut self.tracker {
             tracker.reset(0, &[]);
         }

@@ -361,3 +361,20 @@ proptest! {
         prop_assert_eq!(found, model.values().copied().collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn what_is_too_much_to_be_taken_back_is_not_kept() {
+    let keys: Vec<String> = (0..100_000).map(|key| format!("key {key}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    for (bytes_max, is_kept) in [(64 << 20, true), (1 << 20, false)] {
+        let mut state = KeyedState::new(&descriptors(&[StateKind::Value]), 1);
+        put_all(&mut state, &batch(&keys), 0, Some(b"old"));
+        state.begin_undo_within(bytes_max);
+        put_all(&mut state, &batch(&keys), 0, Some(b"new"));
+        assert_eq!(state.undo_bytes() > 0, is_kept);
+        assert_eq!(state.undo(), if is_kept { Ok(()) } else { Err(StateError::NotKept { bytes_max }) });
+        if is_kept {
+            assert_eq!(values(&mut state, &["key 0", "key 99999"], 0), [Some("old".to_owned()), Some("old".to_owned())]);
+        }
+    }
+}

@@ -13,7 +13,7 @@ pub(super) fn text(tried: &[DryRun], columns: Option<u16>) -> String {
     if tried.is_empty() {
         return "\nno state has to be migrated\n".to_owned();
     }
-    let mut table = Table::new(&["NODE", "STATE", "VERSIONS", ">MIGRATED", ">FAILED", ">BYTES BEFORE", ">BYTES AFTER", ">SECONDS"]);
+    let mut table = Table::new(&["NODE", "STATE", "VERSIONS", ">MIGRATED", ">FAILED", ">BYTES BEFORE", ">BYTES AFTER", ">TIME"]);
     for run in tried {
         table.row([
             run.uid.to_string(),
