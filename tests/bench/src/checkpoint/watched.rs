@@ -17,6 +17,8 @@ use crate::usage::thread_cpu_ns;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Calls {
     by_subtask: Arc<Mutex<BTreeMap<u32, Vec<End>>>>,
+    /// When the newest guest was made.
+    made_ns: Arc<AtomicU64>,
 }
 
 /// The end of a call.
@@ -43,6 +45,7 @@ impl Calls {
         Arc::new(move |subtask, limits| {
             let index = subtask.index;
             let guest = make(subtask, limits)?;
+            calls.made_ns.store(clock.monotonic_ns(), Ordering::Relaxed);
             Ok(Box::new(Watched { guest, index, calls: calls.clone(), clock: Arc::clone(&clock) }))
         })
     }
@@ -57,6 +60,18 @@ impl Calls {
             pairs.take_while(|(before, _)| before.at_ns < range.end).map(|(before, after)| Gap::between(before, after))
         });
         gaps.max_by(|a, b| a.ms.total_cmp(&b.ms)).unwrap_or_default()
+    }
+
+    /// The first and the last end, of all subtasks; `None`: there was no call.
+    pub(crate) fn ends(&self) -> Option<(u64, u64)> {
+        let by_subtask = self.by_subtask.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = by_subtask.values().filter_map(|ends| ends.first()).map(|end| end.at_ns).min()?;
+        Some((first, by_subtask.values().filter_map(|ends| ends.last()).map(|end| end.at_ns).max()?))
+    }
+
+    /// When the newest guest was made: what came before it was another attempt's.
+    pub(crate) fn made_ns(&self) -> u64 {
+        self.made_ns.load(Ordering::Relaxed)
     }
 
     fn ended(&self, subtask: u32, end: End) {
@@ -121,6 +136,7 @@ mod tests {
         let end = |at_ms: u64, thread| End { at_ns: at_ms * 1_000_000, thread, thread_cpu_ns: at_ms * 500_000 };
         [end(1, 1), end(2, 1), end(12, 1), end(13, 1), end(16, 2), end(17, 2)].into_iter().for_each(|end| calls.ended(0, end));
         calls.ended(1, end(14, 3));
+        assert_eq!(calls.ends(), Some((1_000_000, 17_000_000)));
         let check = |from_ms: u64, to_ms: u64, ms: f64, cpu_ms| {
             assert_eq!(calls.longest_gap(&(from_ms * 1_000_000..to_ms * 1_000_000)), Gap { ms, cpu_ms }, "{from_ms} to {to_ms}");
         };
