@@ -12,7 +12,8 @@ use weir_checkpoint::manifest::Thresholds;
 use weir_model::Error;
 use weir_model::id::OperatorUid;
 use weir_model::time::{SharedClock, SystemClock};
-use weir_runtime::control::{SavepointRequest, SwapRequest, Then};
+use weir_runtime::control::{SavepointRequest, SwapReport, SwapRequest, Then};
+use weir_runtime::live::{NodeStatus, SwapPhase};
 use weir_runtime::{Job, JobControl, JobEvent, JobHandle, JobOptions, StartFrom};
 
 use super::job::{Load, PLUGIN, Seen};
@@ -144,8 +145,8 @@ impl Live {
 
     /// Everything up to the stop.
     async fn swaps(&mut self) -> Result<Value, String> {
-        self.settle(3).await?;
-        let quiet = self.quiet().await?;
+        self.settle(3).await;
+        let quiet = self.quiet().await;
         let (mut same, mut trapped, mut migrated) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.run.same {
             same.push(self.swap("count", 0).await?.0);
@@ -153,7 +154,7 @@ impl Live {
         }
         for _ in 0..self.run.trapped {
             trapped.push(self.trap().await?);
-            self.settle(1).await?;
+            self.settle(1).await;
         }
         for step in 0..self.run.migrated {
             migrated.push(self.migrate(&format!("count-{}", step + 2)).await?);
@@ -162,12 +163,12 @@ impl Live {
         Ok(json!({ "quiet": quiet, "same": same, "trapped": trapped, "migrated": migrated, "savepoint": savepoint }))
     }
 
-    fn count(&self, of: fn(&weir_runtime::live::NodeStatus) -> u64) -> u64 {
+    fn count(&self, of: fn(&NodeStatus) -> u64) -> u64 {
         self.control.status().nodes.iter().find(|node| node.uid.as_str() == "count").map_or(0, of)
     }
 
     /// Waits until every key is there, so many checkpoints are complete since, and the source keeps its rate.
-    async fn settle(&self, checkpoints: u64) -> Result<(), String> {
+    async fn settle(&self, checkpoints: u64) {
         while self.count(|node| node.keys) < self.run.load.keys {
             tokio::time::sleep(POLL).await;
         }
@@ -175,26 +176,25 @@ impl Live {
         while self.control.status().completed_checkpoints < completed + checkpoints {
             tokio::time::sleep(POLL).await;
         }
-        while self.run.load.rate > 0 {
+        let limit = if self.run.load.rate == 0 { f64::MAX } else { self.run.load.rate as f64 * STEADY_MAX };
+        loop {
             let (before, at_ns) = (self.count(|node| node.records_out), self.clock.monotonic_ns());
-            tokio::time::sleep(STEADY).await;
+            tokio::time::sleep(STEADY.min(Duration::from_millis(self.run.load.interval_ms))).await;
             let seconds = (self.clock.monotonic_ns() - at_ns) as f64 / 1e9;
-            let rate = self.count(|node| node.records_out).saturating_sub(before) as f64 / seconds;
-            if rate < self.run.load.rate as f64 * STEADY_MAX {
-                break;
+            if self.count(|node| node.records_out).saturating_sub(before) as f64 / seconds < limit {
+                return;
             }
         }
-        Ok(())
     }
 
     /// The job without swaps.
-    async fn quiet(&self) -> Result<Value, String> {
+    async fn quiet(&self) -> Value {
         let (before, start_ns) = (self.count(|node| node.records_out), self.clock.monotonic_ns());
         tokio::time::sleep(Duration::from_millis(self.run.quiet_ms)).await;
         let (records, end_ns) = (self.count(|node| node.records_out) - before, self.clock.monotonic_ns());
         // As long as a swap takes, about.
         let gaps = (start_ns..end_ns).step_by(200_000_000).map(|from| self.seen.outputs.longest_gap(&(from..(from + 200_000_000).min(end_ns))).ms);
-        Ok(json!({ "records": records, "elapsed_ns": end_ns - start_ns, "gaps_ms": gaps.collect::<Vec<_>>() }))
+        json!({ "records": records, "elapsed_ns": end_ns - start_ns, "gaps_ms": gaps.collect::<Vec<_>>() })
     }
 
     /// Another build of the plugin: a custom section behind the bytes changes nothing but the digest.
@@ -223,15 +223,35 @@ impl Live {
             thresholds: Thresholds::default(),
         };
         let asked_ns = self.clock.monotonic_ns();
-        let report = self.control.swap(request).await.map_err(explain)?;
+        let (report, ready_ns) = self.swap_and_look(request).await?;
         let live_ns = self.clock.monotonic_ns();
         if probation == 0 && self.control.status().nodes.iter().all(|node| node.digest != Some(report.digest)) {
             return Err(format!("{function} was swapped in and isn't what runs"));
         }
         self.output_after(live_ns).await;
-        let gap = self.seen.outputs.longest_gap(&(asked_ns..live_ns));
-        let took_ms = (live_ns - asked_ns) as f64 / 1e6;
-        Ok((json!({ "gap_ms": gap.ms, "gap_cpu_ms": gap.cpu_ms, "took_ms": took_ms, "held_us": report.held_us }), live_ns))
+        let ms = |ns: u64| ns as f64 / 1e6;
+        let [gap, preparing, switching] =
+            [asked_ns..live_ns, asked_ns..ready_ns, ready_ns..live_ns].map(|range| self.seen.outputs.longest_gap(&range));
+        let measured = json!({ "gap_ms": gap.ms, "gap_cpu_ms": gap.cpu_ms, "gap_process_cpu_ms": gap.process_cpu_ms, "held_us": report.held_us,
+                               "took_ms": ms(live_ns - asked_ns), "prepared_ms": ms(ready_ns - asked_ns), "preparing_gap_ms": preparing.ms,
+                               "switching_gap_ms": switching.ms });
+        Ok((measured, live_ns))
+    }
+
+    /// Swaps; when the new version was ready for its barrier, too.
+    async fn swap_and_look(&self, request: SwapRequest) -> Result<(SwapReport, u64), String> {
+        let swap = self.control.swap(request);
+        tokio::pin!(swap);
+        let mut ready_ns = None;
+        loop {
+            tokio::select! {
+                report = &mut swap => return Ok((report.map_err(explain)?, ready_ns.unwrap_or_else(|| self.clock.monotonic_ns()))),
+                () = tokio::time::sleep(POLL) => {}
+            }
+            if self.control.status().swap.is_some_and(|swap| swap.phase == SwapPhase::Barrier) {
+                ready_ns.get_or_insert_with(|| self.clock.monotonic_ns());
+            }
+        }
     }
 
     /// Waits for the first output after a moment: a gap that was open then has ended.
@@ -260,7 +280,7 @@ impl Live {
         self.output_after(made_ns).await;
         let gap = self.seen.outputs.longest_gap(&(made_ns..made_ns + 1));
         let on_trial_ms = made_ns.saturating_sub(live_ns) as f64 / 1e6;
-        Ok(json!({ "gap_ms": gap.ms, "on_trial_ms": on_trial_ms }))
+        Ok(json!({ "gap_ms": gap.ms, "gap_process_cpu_ms": gap.process_cpu_ms, "on_trial_ms": on_trial_ms }))
     }
 
     /// Swaps to a newer schema version, and watches it while values are migrated.
