@@ -48,7 +48,7 @@ pub(super) struct Run {
     pub(super) migrated_ms: u64,
     /// The savepoint that it starts from.
     pub(super) from: Option<String>,
-    /// Whether a savepoint is taken while it runs, and another one with which it stops.
+    /// Whether a savepoint is taken while it runs, if it doesn't start from one, and another one with which it stops.
     pub(super) savepoints: bool,
 }
 
@@ -159,7 +159,7 @@ impl Live {
         for step in 0..self.run.migrated {
             migrated.push(self.migrate(&format!("count-{}", step + 2)).await?);
         }
-        let savepoint = if self.run.savepoints { self.savepoint().await? } else { Value::Null };
+        let savepoint = if self.run.savepoints && self.run.from.is_none() { self.savepoint().await? } else { Value::Null };
         Ok(json!({ "quiet": quiet, "same": same, "trapped": trapped, "migrated": migrated, "savepoint": savepoint }))
     }
 
