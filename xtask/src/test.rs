@@ -42,7 +42,7 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
         if !request.fast {
             // Too short to measure anything: it shows that the benchmarks run and that all their variants give the same.
             steps.step("benchmarks, once", |_| {
-                ["word-count", "checkpoint", "disk"].into_iter().try_for_each(|name| bench::run(repo, &[name, "--check"].map(str::to_owned)))
+                ["word-count", "checkpoint", "disk", "swap"].into_iter().try_for_each(|name| bench::run(repo, &[name, "--check"].map(str::to_owned)))
             });
             steps.step("clippy", |_| {
                 component("clippy", "cargo-clippy")?;

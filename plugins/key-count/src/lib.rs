@@ -18,7 +18,17 @@ weir_guest::export! {
     /// Adds up the numbers of each key and emits the sum so far.
     "count" => Count,
     /// The same as `count`, and goes on with its sums: the state's schema version 2 also counts the records of each key.
-    "count-2" => Count2,
+    "count-2" => Later<2>,
+    /// The same as `count-2` at schema version 3: another step of migration.
+    "count-3" => Later<3>,
+    /// The same at schema version 4.
+    "count-4" => Later<4>,
+    /// The same at schema version 5.
+    "count-5" => Later<5>,
+    /// The same as `count`, but traps on the records of some keys: one in config `trap-one-in` (0: on none).
+    "count-or-trap" => CountOrTrap,
+    /// Takes sums and emits nothing.
+    "ignore" => Ignore,
     /// The same as `count`, but a sum that nobody has added to for half a second is forgotten.
     "count-briefly" => CountBriefly,
 }
@@ -81,18 +91,22 @@ pub struct Sum {
     pub records: u64,
 }
 
-/// Adds up the numbers of each key and emits the sum so far; keeps the number of records too.
-pub struct Count2 {
+/// Adds up the numbers of each key and emits the sum so far; keeps the number of records too. `VERSION` is the state's schema version, 2 or more: each but the
+/// first changes nothing and is migrated to all the same.
+pub struct Later<const VERSION: u32> {
     count: ValueState<Postcard<Sum>>,
 }
 
-impl KeyedProcess for Count2 {
+impl<const VERSION: u32> KeyedProcess for Later<VERSION> {
     type Key = u64;
     type In = u64;
     type Out = (u64, u64);
 
     fn open(ctx: &mut OpenContext) -> Self {
-        let history = StateOptions::<u64>::new().migrate_to(2, |sum| Ok(Sum { sum, records: 0 }));
+        let mut history = StateOptions::<u64>::new().migrate_to(2, |sum| Ok(Sum { sum, records: 0 }));
+        for version in 3..=VERSION {
+            history = history.migrate_to(version, Ok);
+        }
         Self { count: ctx.value_state_with("count", history) }
     }
 
@@ -102,6 +116,42 @@ impl KeyedProcess for Count2 {
         let now = Sum { sum: sum + n, records: records + 1 };
         self.count.set(now);
         out.collect((key, now.sum));
+        Ok(())
+    }
+}
+
+/// Adds up the numbers of each key, but for some keys.
+pub struct CountOrTrap {
+    count: Count,
+    trap_one_in: u64,
+}
+
+impl KeyedProcess for CountOrTrap {
+    type Key = u64;
+    type In = u64;
+    type Out = (u64, u64);
+
+    fn open(ctx: &mut OpenContext) -> Self {
+        Self { count: Count::open(ctx), trap_one_in: ctx.config_or("trap-one-in", 0) }
+    }
+
+    #[inline]
+    fn process(&mut self, key: u64, n: u64, ctx: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
+        assert!(self.trap_one_in == 0 || !key.is_multiple_of(self.trap_one_in), "key {key} is one of those that it was told to trap on");
+        self.count.process(key, n, ctx, out)
+    }
+}
+
+/// Takes sums and emits nothing.
+#[derive(Debug, Default)]
+pub struct Ignore;
+
+impl FlatMap for Ignore {
+    type In = (u64, u64);
+    type Out = (u64, u64);
+
+    #[inline]
+    fn flat_map(&mut self, _: (u64, u64), _: &mut Collector<Self::Out>) -> Result<()> {
         Ok(())
     }
 }

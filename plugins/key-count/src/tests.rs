@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weir_guest::Export;
 use weir_guest::testing::Harness;
 
 use super::*;
@@ -29,14 +30,38 @@ fn the_count_of_a_record_is_known_from_its_number() {
     check(1000, 16, 20_000);
 }
 
-#[test]
-fn the_second_version_goes_on_with_the_sums_of_the_first() {
-    let (mut old, mut new) = (Harness::new::<Count>(), Harness::new::<Count2>());
+/// `Old` sees three records, then `New` goes on with its sums.
+fn upgrade<Old: Export, New: Export>(expected: [(u64, u64); 3]) {
+    let (mut old, mut new) = (Harness::new::<Old>(), Harness::new::<New>());
     old.push(1u64, 10u64).push(2u64, 1u64).push(1u64, 5u64).process(1024);
     new.restore(&old.snapshot()).push(1u64, 1u64).push(1u64, 1u64).push(3u64, 7u64).process_at_every_batch_size();
     assert_eq!(new.records::<(u64, u64)>(), [(1, 16), (1, 17), (3, 7)]);
     let sums = [1u64, 2, 3].map(|key| new.value::<Postcard<Sum>>("count", key).unwrap());
-    assert_eq!(sums, [(17, 2), (1, 0), (7, 1)].map(|(sum, records)| Sum { sum, records }));
+    assert_eq!(sums, expected.map(|(sum, records)| Sum { sum, records }));
+}
+
+#[test]
+fn each_version_goes_on_with_the_sums_of_those_before() {
+    upgrade::<Count, Later<2>>([(17, 2), (1, 0), (7, 1)]);
+    upgrade::<Count, Later<5>>([(17, 2), (1, 0), (7, 1)]);
+    upgrade::<Later<2>, Later<3>>([(17, 4), (1, 1), (7, 1)]);
+    upgrade::<Later<3>, Later<5>>([(17, 4), (1, 1), (7, 1)]);
+}
+
+#[test]
+#[should_panic(expected = "key 14 is one of those that it was told to trap on")]
+fn it_traps_on_the_keys_that_it_is_told_to() {
+    let mut count = Harness::with_config::<CountOrTrap>(&[("trap-one-in", "7")]);
+    count.push(13u64, 1u64).push(13u64, 1u64).process(1024);
+    assert_eq!(count.records::<(u64, u64)>(), [(13, 1), (13, 2)]);
+    count.push(14u64, 1u64).process(1024);
+}
+
+#[test]
+fn sums_may_be_ignored() {
+    let mut ignore = Harness::new::<Ignore>();
+    ignore.push(1u64, 10u64).process(1024);
+    assert!(ignore.records::<(u64, u64)>().is_empty());
 }
 
 #[test]

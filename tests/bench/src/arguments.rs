@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     pub(crate) quick: bool,
     /// Seconds that are measured of each run of `checkpoint`.
     pub(crate) seconds: u64,
-    /// The parts of `checkpoint` to run; all, if none is named.
+    /// The parts of `checkpoint` or `swap` to run; all, if none is named.
     pub(crate) only: Vec<String>,
     /// One run over a little text: are all variants there, and do they count the same? Says no figures.
     pub(crate) check: bool,

@@ -1,7 +1,7 @@
 //! Checkpoints: what they cost a running job, and how soon a killed one goes on.
 
-mod spread;
-mod watched;
+pub(crate) mod spread;
+pub(crate) mod watched;
 mod folder;
 mod keyed;
 mod steady;
@@ -14,8 +14,10 @@ use crate::arguments::Arguments;
 use crate::figure::{Figure, conclude};
 use crate::usage::{load, machine};
 
-pub(crate) use bare::{restore_bare, restore_raw};
+pub(crate) use bare::{CHUNK_BYTES, done, restore_bare, restore_raw};
 pub(crate) use keyed::run_keyed;
+pub(crate) use recovery::first_line;
+pub(crate) use steady::show_keys;
 
 /// What can be named by `--only`.
 const PARTS: [&str; 2] = ["steady", "recovery"];
@@ -48,7 +50,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<(), String> {
 }
 
 /// Waits for something that a folder is asked for.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(work))
 }

@@ -59,6 +59,13 @@ impl Figure {
         Self { name, value: spread.median, spread, unit, goal }
     }
 
+    /// The value that so many of a hundred don't exceed.
+    pub(crate) fn percentile(name: String, mut values: Vec<f64>, percent: usize, unit: &'static str, goal: Goal) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let value = *values.get((values.len() * percent).div_ceil(100).checked_sub(1)?)?;
+        Some(Self { name, value, spread: Spread::of(values)?, unit, goal })
+    }
+
     /// The goal's operator and limit, and whether it is met.
     fn verdict(&self) -> Option<(&'static str, f64, bool)> {
         match self.goal {
@@ -116,6 +123,14 @@ mod tests {
         check(1.5, Goal::AtLeast(1.6), "figure x 1.500 ratio goal >= 1.6 short");
         check(1.7, Goal::AtLeast(1.6), "figure x 1.700 ratio goal >= 1.6 met");
         check(1.7, Goal::Nothing, "figure x 1.700 ratio");
+    }
+
+    #[test]
+    fn of_a_hundred_values_one_may_be_larger_than_the_99th() {
+        let of = |percent, values: Vec<f64>| Some(Figure::percentile("p".to_owned(), values, percent, "ms", Goal::Nothing)?.value);
+        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!((of(99, hundred.clone()), of(50, hundred)), (Some(99.0), Some(50.0)));
+        assert_eq!((of(99, vec![3.0, 9.0, 1.0]), of(99, vec![7.0]), of(99, Vec::new())), (Some(9.0), Some(7.0), None));
     }
 
     #[test]

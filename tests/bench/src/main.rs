@@ -9,6 +9,7 @@ mod job;
 mod native;
 mod run;
 mod start;
+mod swap;
 mod usage;
 mod word_count;
 
@@ -22,12 +23,16 @@ fn main() -> ExitCode {
         Some((&"start", rest)) => start::bench(rest),
         Some((&"checkpoint", rest)) => checkpoint::bench(rest),
         Some((&"disk", rest)) => disk::bench(rest),
+        Some((&"swap", rest)) => swap::bench(rest),
+        Some((&"run-swaps", rest)) => swap::run_swaps(rest),
+        Some((&"copy-bare", rest)) => swap::copy_bare(rest),
+        Some((&"load-bare", rest)) => swap::load_bare(rest),
         Some((&"run-one", rest)) => run::run_one(rest),
         Some((&"run-keyed", rest)) => checkpoint::run_keyed(rest),
         Some((&"restore-bare", rest)) => checkpoint::restore_bare(rest),
         Some((&"restore-raw", rest)) => checkpoint::restore_raw(rest),
-        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint, disk")),
-        None => Err("name a benchmark: word-count, start, checkpoint or disk".to_owned()),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint, disk, swap")),
+        None => Err("name a benchmark: word-count, start, checkpoint, disk or swap".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

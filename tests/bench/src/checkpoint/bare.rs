@@ -17,7 +17,7 @@ use crate::checkpoint::{block_on, folder};
 use crate::usage::print;
 
 /// What is read of a file at a time.
-const CHUNK_BYTES: usize = 8 << 20;
+pub(crate) const CHUNK_BYTES: usize = 8 << 20;
 
 /// `restore-bare DIR`: reads the rows of the newest checkpoint's files into a map; says how many keys there are, and what their values add up to.
 pub(crate) fn restore_bare(words: &[&str]) -> Result<(), String> {
@@ -57,7 +57,7 @@ pub(crate) fn restore_raw(words: &[&str]) -> Result<(), String> {
 }
 
 /// Says what is in the map, and stays until it is killed, so that taking the map down isn't measured.
-fn done(map: &HashMap<u64, u64>) -> Result<(), String> {
+pub(crate) fn done(map: &HashMap<u64, u64>) -> Result<(), String> {
     print(&map.len().to_string());
     print(&map.values().sum::<u64>().to_string());
     std::io::stdin().read(&mut [0]).map(drop).map_err(|error| error.to_string())

@@ -90,7 +90,7 @@ impl Run {
         let mut plan = Plan::build(parse(&self.toml(dir), &options)?, &engine)?;
         for node in &mut plan.nodes {
             match (&mut node.kind, node.uid.as_str()) {
-                (PlannedKind::Operator(operator), "spread") => operator.guests = spread::guests(self.keys, clock.wall_ms()),
+                (PlannedKind::Operator(operator), "spread") => operator.guests = spread::guests(self.keys, clock.wall_ms(), &Arc::default()),
                 (PlannedKind::Operator(operator), _) => operator.guests = calls.watch(Arc::clone(&operator.guests), Arc::clone(clock)),
                 _ => {}
             }

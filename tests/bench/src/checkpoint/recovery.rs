@@ -28,9 +28,9 @@ pub(super) const JOB: &str = "recovery";
 
 /// The seconds of one process until its first line, and the CPU seconds.
 #[derive(Debug, Clone, Copy)]
-struct Seconds {
-    elapsed: f64,
-    cpu: f64,
+pub(crate) struct Seconds {
+    pub(crate) elapsed: f64,
+    pub(crate) cpu: f64,
 }
 
 /// Kills a job, then lets it and the bare programs begin in turn.
@@ -165,7 +165,7 @@ impl Place {
 }
 
 /// Runs a command until it has said so many lines, then kills it; measured is the time to the first.
-fn first_line(command: &mut Command, lines: usize) -> Result<(Vec<String>, Seconds), String> {
+pub(crate) fn first_line(command: &mut Command, lines: usize) -> Result<(Vec<String>, Seconds), String> {
     let watch = Watch::start();
     // It may wait for its input to end: that it doesn't.
     let mut child = Killed(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(explain)?);

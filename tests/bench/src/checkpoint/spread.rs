@@ -1,6 +1,7 @@
 //! Which keys come when, natively: an order that follows the clock is no operator's business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use key_count::{key_of, place_in_fill};
 use weir_model::rows::{NO_TIMESTAMP, RowReader, push_row};
@@ -23,26 +24,30 @@ fn index(number: u64, keys: u64, since_ms: u64) -> u64 {
     (since_ms * width / 1000 + in_window) % keys
 }
 
-/// Makes guests that give each number a key.
-pub(crate) fn guests(keys: u64, start_ms: i64) -> GuestMaker {
-    Arc::new(move |_, _| Ok(Box::new(Spread { keys, start_ms })))
+/// Makes guests that give each number a key, and keep the newest number in `newest`: a job of one subtask has counted the records up to that one.
+pub(crate) fn guests(keys: u64, start_ms: i64, newest: &Arc<AtomicU64>) -> GuestMaker {
+    let newest = Arc::clone(newest);
+    Arc::new(move |_, _| Ok(Box::new(Spread { keys, start_ms, newest: Arc::clone(&newest) })))
 }
 
 struct Spread {
     keys: u64,
     start_ms: i64,
+    newest: Arc<AtomicU64>,
 }
 
 impl Spread {
     fn rows(&self, input: &[u8], now_ms: i64) -> Result<Vec<u8>, Breakage> {
         let since_ms = now_ms.saturating_sub(self.start_ms).unsigned_abs();
         let broken = || Breakage::Contract("a record isn't a number".to_owned());
-        let mut rows = Vec::with_capacity(input.len() * 2);
+        let (mut rows, mut newest) = (Vec::with_capacity(input.len() * 2), 0);
         for row in RowReader::new(input) {
             let number = row.ok().and_then(|row| row.value.try_into().ok()).map(u64::from_le_bytes).ok_or_else(broken)?;
+            newest = number;
             let key = key_of(index(number, self.keys, since_ms)).to_le_bytes();
             push_row(&mut rows, Some(&key), &1u64.to_le_bytes(), NO_TIMESTAMP).map_err(|_| broken())?;
         }
+        self.newest.store(newest, Ordering::Relaxed);
         Ok(rows)
     }
 }

@@ -69,7 +69,7 @@ fn run_case(keys: u64, parallelism: u32, arguments: &Arguments) -> Result<Case, 
 }
 
 /// `1M`, `250k`.
-pub(super) fn show_keys(keys: u64) -> String {
+pub(crate) fn show_keys(keys: u64) -> String {
     if keys.is_multiple_of(1_000_000) { format!("{}M", keys / 1_000_000) } else { format!("{}k", keys / 1000) }
 }
 
@@ -114,10 +114,8 @@ impl Case {
     }
 
     /// Of milliseconds, the one that 99 of 100 don't exceed.
-    fn p99(&self, what: &str, mut values: Vec<f64>, goal: Goal) -> Option<Figure> {
-        values.sort_by(f64::total_cmp);
-        let value = *values.get((values.len() * 99).div_ceil(100).checked_sub(1)?)?;
-        Some(Figure { value, ..self.median(what, values, "ms", goal)? })
+    fn p99(&self, what: &str, values: Vec<f64>, goal: Goal) -> Option<Figure> {
+        Figure::percentile(format!("{}.{what}", self.name), values, 99, "ms", goal)
     }
 }
 
@@ -129,16 +127,6 @@ fn list<'a>(runs: &'a [Value], key: &'a str) -> impl Iterator<Item = &'a Value> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_a_hundred_pauses_one_may_be_longer() {
-        let case = Case { name: "x".to_owned(), without: Vec::new(), with: Vec::new() };
-        let check = |values: Vec<f64>, p99: f64| assert_eq!(case.p99("p", values, Goal::Nothing).unwrap().value, p99);
-        check((1..=100).map(f64::from).collect(), 99.0);
-        check(vec![3.0, 9.0, 1.0], 9.0);
-        check(vec![7.0], 7.0);
-        assert!(case.p99("p", Vec::new(), Goal::Nothing).is_none());
-    }
 
     #[test]
     fn ratios_are_taken_run_by_run() {

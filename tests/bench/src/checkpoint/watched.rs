@@ -11,12 +11,14 @@ use weir_plugin::{Breakage, Call, CallError, Guest, Migrate, Services};
 use weir_runtime::GuestMaker;
 use weir_state::OwnedColumn;
 
-use crate::usage::thread_cpu_ns;
+use crate::usage::{cpu_ns, thread_cpu_ns};
 
 /// The calls of all subtasks of an operator.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Calls {
     by_subtask: Arc<Mutex<BTreeMap<u32, Vec<End>>>>,
+    /// When the newest guest was made.
+    made_ns: Arc<AtomicU64>,
 }
 
 /// The end of a call.
@@ -26,6 +28,8 @@ struct End {
     thread: u64,
     /// What the thread had computed until then.
     thread_cpu_ns: u64,
+    /// What the whole process had.
+    process_cpu_ns: u64,
 }
 
 /// A time without the end of a call.
@@ -34,6 +38,8 @@ pub(crate) struct Gap {
     pub(crate) ms: f64,
     /// How much of it the operator's thread was computing, where it is known: the rest it waited for records or for a processor.
     pub(crate) cpu_ms: Option<f64>,
+    /// How much all threads of the process computed in it.
+    pub(crate) process_cpu_ms: f64,
 }
 
 impl Calls {
@@ -43,6 +49,7 @@ impl Calls {
         Arc::new(move |subtask, limits| {
             let index = subtask.index;
             let guest = make(subtask, limits)?;
+            calls.made_ns.store(clock.monotonic_ns(), Ordering::Relaxed);
             Ok(Box::new(Watched { guest, index, calls: calls.clone(), clock: Arc::clone(&clock) }))
         })
     }
@@ -59,6 +66,18 @@ impl Calls {
         gaps.max_by(|a, b| a.ms.total_cmp(&b.ms)).unwrap_or_default()
     }
 
+    /// The first and the last end, of all subtasks; `None`: there was no call.
+    pub(crate) fn ends(&self) -> Option<(u64, u64)> {
+        let by_subtask = self.by_subtask.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = by_subtask.values().filter_map(|ends| ends.first()).map(|end| end.at_ns).min()?;
+        Some((first, by_subtask.values().filter_map(|ends| ends.last()).map(|end| end.at_ns).max()?))
+    }
+
+    /// When the newest guest was made: what came before it was another attempt's.
+    pub(crate) fn made_ns(&self) -> u64 {
+        self.made_ns.load(Ordering::Relaxed)
+    }
+
     fn ended(&self, subtask: u32, end: End) {
         self.by_subtask.lock().unwrap_or_else(PoisonError::into_inner).entry(subtask).or_default().push(end);
     }
@@ -68,7 +87,11 @@ impl Gap {
     fn between(before: &End, after: &End) -> Self {
         let ms = |ns: u64| ns as f64 / 1e6;
         let cpu_ns = after.thread_cpu_ns.saturating_sub(before.thread_cpu_ns);
-        Self { ms: ms(after.at_ns.saturating_sub(before.at_ns)), cpu_ms: (before.thread == after.thread).then(|| ms(cpu_ns)) }
+        Self {
+            ms: ms(after.at_ns.saturating_sub(before.at_ns)),
+            cpu_ms: (before.thread == after.thread).then(|| ms(cpu_ns)),
+            process_cpu_ms: ms(after.process_cpu_ns.saturating_sub(before.process_cpu_ns)),
+        }
     }
 }
 
@@ -82,7 +105,8 @@ struct Watched {
 impl Guest for Watched {
     fn call(&mut self, call: &Call<'_>, services: Box<Services>) -> (Box<Services>, Result<(), CallError>) {
         let result = self.guest.call(call, services);
-        self.calls.ended(self.index, End { at_ns: self.clock.monotonic_ns(), thread: thread(), thread_cpu_ns: thread_cpu_ns() });
+        let at_ns = self.clock.monotonic_ns();
+        self.calls.ended(self.index, End { at_ns, thread: thread(), thread_cpu_ns: thread_cpu_ns(), process_cpu_ns: cpu_ns() });
         result
     }
 
@@ -118,11 +142,13 @@ mod tests {
     #[test]
     fn the_longest_gap_is_found_even_when_it_only_touches_the_range() {
         let calls = Calls::default();
-        let end = |at_ms: u64, thread| End { at_ns: at_ms * 1_000_000, thread, thread_cpu_ns: at_ms * 500_000 };
+        let end = |at_ms: u64, thread| End { at_ns: at_ms * 1_000_000, thread, thread_cpu_ns: at_ms * 500_000, process_cpu_ns: at_ms * 700_000 };
         [end(1, 1), end(2, 1), end(12, 1), end(13, 1), end(16, 2), end(17, 2)].into_iter().for_each(|end| calls.ended(0, end));
         calls.ended(1, end(14, 3));
+        assert_eq!(calls.ends(), Some((1_000_000, 17_000_000)));
         let check = |from_ms: u64, to_ms: u64, ms: f64, cpu_ms| {
-            assert_eq!(calls.longest_gap(&(from_ms * 1_000_000..to_ms * 1_000_000)), Gap { ms, cpu_ms }, "{from_ms} to {to_ms}");
+            let expected = Gap { ms, cpu_ms, process_cpu_ms: ms * 7.0 / 10.0 };
+            assert_eq!(calls.longest_gap(&(from_ms * 1_000_000..to_ms * 1_000_000)), expected, "{from_ms} to {to_ms}");
         };
         check(0, 100, 10.0, Some(5.0));
         check(5, 6, 10.0, Some(5.0));
