@@ -63,6 +63,11 @@ fn start(folder: &JobFolder, toml: &str, arguments: &[&str]) -> Running {
     running
 }
 
+/// Waits until commands find the job: it says its id then.
+fn until_found(running: &Running) {
+    running.until_stderr(|bytes| String::from_utf8_lossy(bytes).lines().any(|line| line.starts_with("job ")));
+}
+
 fn until_output(folder: &JobFolder, running: &Running) {
     running.until_poll(|| folder.names("out/counts").iter().any(|name| !name.ends_with(".inprogress")));
 }
@@ -371,25 +376,116 @@ fn a_savepoint_alone_brings_the_plugins_of_a_job_back() {
     // Killed, it goes on without its savepoint too: the job has kept the plugin.
     let killed = folder.job(&slow(&toml), &["-s", &savepoint]).env("WEIR_FAIL_POINTS", "some-notified=kill@5").run().with_code(KILLED);
     assert!(killed.stderr.contains("the plugin of `count` is gone"), "{}", killed.stderr);
-    let running = folder.job(&slow(&toml), &[]).start();
-    running.until_stderr(|bytes| String::from_utf8_lossy(bytes).contains("job "));
-    // So does one that was swapped: a savepoint has what runs, asked for or not.
+    drop(folder.job(&slow(&toml), &[]).env("WEIR_FAIL_POINTS", "some-notified=kill@5").run().with_code(KILLED));
+    let newest = folder.names("checkpoints/words").iter().filter_map(|name| name.strip_prefix("chk-")?.parse::<u64>().ok()).max().unwrap();
+    let running = folder.job(&slow(&toml), &["--restore-from", &format!("chk-{newest}")]).start();
+    until_found(&running);
+    // So does one that was swapped: a savepoint has what runs, asked for or not, and what the job file names.
     let build = other_build(&folder, 5);
-    drop(folder.weir(&["swap", "words", "count", &build, "--function", "count-2"]).run().with_code(0));
+    let swapped = json(&folder, &["swap", "words", "count", &build, "--function", "count-2", "--json"]);
     let savepoint = stop(&folder, running);
     gone();
     let plugins = folder.path().join(&savepoint).join("plugins");
-    let names = folder.names(plugins.to_str().unwrap());
-    let [name] = names.as_slice() else { panic!("{names:?}") };
-    let whole = std::fs::read(plugins.join(name)).unwrap();
+    let live = plugins.join(format!("{}.wasm", swapped["swap"]["digest"].as_str().unwrap()));
+    assert_eq!(folder.names(plugins.to_str().unwrap()).len(), 2);
+    let whole = std::fs::read(&live).unwrap();
     drop(folder.weir(&["savepoint", "verify", &savepoint]).run().with_code(0));
-    let toml = toml.replace("count-1", "count-2");
-    std::fs::write(plugins.join(name), &own).unwrap();
-    drop(folder.weir(&["savepoint", "verify", &savepoint]).run().failed(1, &[], &[name, "isn't the plugin that its name says"]));
-    drop(folder.job(&toml, &["-s", &savepoint]).run().failed(1, &["[plugins.upgrades]: its file is gone"], &["is damaged"]));
-    std::fs::write(plugins.join(name), whole).unwrap();
+    std::fs::write(&live, &own).unwrap();
+    drop(folder.weir(&["savepoint", "verify", &savepoint]).run().failed(1, &[], &["isn't the plugin that its name says"]));
+    drop(folder.job(&toml, &["-s", &savepoint]).run().failed(1, &["was swapped to"], &["is damaged"]));
+    std::fs::write(&live, whole).unwrap();
+    // The job file is as it was, and what was swapped in goes on: a plan says so too.
+    folder.write("job.toml", &toml);
+    let plan = json(&folder, &["plan", "job.toml", "-s", &savepoint, "--json"]);
+    assert_eq!((&plan["upgrade"]["nodes"][2]["function"], &plan["upgrade"]["nodes"][2]["verdict"]), (&"count-2".into(), &"kept".into()), "{plan:#}");
     drop(folder.run(&toml, &["-s", &savepoint]).with_code(0));
     check_exact(&folder);
+    drop(folder.weir(&["savepoint", "dispose", &savepoint]).run().with_code(0));
+    assert!(!folder.path().join(&savepoint).exists());
+}
+
+#[test]
+fn who_names_another_function_after_a_swap_gets_that_one() {
+    let folder = JobFolder::new();
+    let running = start(&folder, &job("count-1", ""), &["-p", "2"]);
+    drop(folder.weir(&["swap", "words", "count", &other_build(&folder, 1)]).run().with_code(0));
+    let savepoint = stop(&folder, running);
+    folder.write("plan.toml", job("count-2", ""));
+    let plan = json(&folder, &["plan", "plan.toml", "-s", &savepoint, "--json"]);
+    assert_eq!(
+        (&plan["upgrade"]["nodes"][2]["function"], &plan["upgrade"]["nodes"][2]["verdict"]),
+        (&"count-2".into(), &"migrated".into()),
+        "{plan:#}"
+    );
+    let running = folder.job(&slow(&job("count-2", "")), &["-s", &savepoint]).start();
+    until_found(&running);
+    let info = json(&folder, &["info", "words", "--json"]);
+    assert_eq!(info["status"]["nodes"][2]["function"], "count-2", "{info:#}");
+    finish(&folder, running, &job("count-2", ""));
+}
+
+#[test]
+fn a_dry_run_of_some_values_of_lists_tries_as_many() {
+    let folder = JobFolder::new();
+    let savepoint = stopped(&folder, &job("list-1", ""));
+    folder.write("plan.toml", job("list-2", ""));
+    for values in [1, 2, 7] {
+        let plan = json(&folder, &["plan", "plan.toml", "-s", &savepoint, &format!("--dry-run-migration={values}"), "--json"]);
+        assert_eq!(plan["upgrade"]["migrations"][0]["migrated"], values, "{plan:#}");
+    }
+}
+
+/// What was counted last of each word, all together.
+fn total(folder: &JobFolder) -> u64 {
+    let parts = folder.parts("out/counts");
+    weir_tests::job::final_counts(parts.iter().flat_map(|part| part.lines())).values().sum()
+}
+
+#[test]
+fn state_that_is_given_up_is_given_up_once() {
+    let folder = JobFolder::new();
+    let savepoint = stopped(&folder, &job("count-1", ""));
+    let all = text().split_whitespace().count() as u64;
+    let mut totals = Vec::new();
+    // The function may still have the state, in another form too; and a failure later is no reason to give up what was counted since.
+    for (function, dropped, points) in [
+        ("count-1", "count", ""),
+        ("count-1", "count.count", ""),
+        ("count-1", "count.count", "some-notified=error@5"),
+        ("count-json", "count.count", "some-notified=error@5"),
+        ("count-map", "count.count", ""),
+        ("count-2-no-migration", "count.count", "some-notified=error@5"),
+        ("last-only", "count.count", ""),
+    ] {
+        let other = JobFolder::new();
+        let toml = job(function, "");
+        other.write("plan.toml", &toml);
+        let plan = ["plan", "plan.toml", "-s", &savepoint, "--drop-state", dropped];
+        drop(other.weir(&plan).run().with_code(0));
+        let run = other.job(&slow(&toml).replace("rate = 100", "rate = 10000"), &["-s", &savepoint, "--drop-state", dropped]);
+        let ended = run.env("WEIR_FAIL_POINTS", if points.is_empty() { "some-notified=error@100000" } else { points }).run().with_code(0);
+        assert_eq!(ended.stderr.contains("fail point"), !points.is_empty(), "{}", ended.stderr);
+        if function != "last-only" {
+            totals.push(total(&other));
+        }
+    }
+    assert!(totals.iter().all(|total| *total == totals[0] && *total < all), "{totals:?} of {all}");
+    for dropped in ["nosuch", "count.nosuch"] {
+        folder.write("plan.toml", job("count-1", ""));
+        let told = folder.weir(&["plan", "plan.toml", "-s", &savepoint, "--drop-state", dropped]).run().with_code(3);
+        assert!(told.text().contains(&format!("--drop-state {dropped}")), "{}", told.text());
+        drop(folder.job(&job("count-1", ""), &["-s", &savepoint, "--drop-state", dropped]).run().failed(2, &["--drop-state"], &["has no"]));
+    }
+}
+
+#[test]
+fn a_savepoint_that_fails_leaves_nothing() {
+    let folder = JobFolder::new();
+    let running = folder.job(&slow(&job("count-1", "")), &["-p", "2"]).env("WEIR_FAIL_POINTS", "savepoint-half-copied=error@1").start();
+    until_output(&folder, &running);
+    drop(folder.weir(&["savepoint", "words"]).run().failed(1, &[], &["a test made this step fail"]));
+    assert_eq!(folder.names("savepoints"), [] as [&str; 0]);
+    finish(&folder, running, &job("count-1", ""));
 }
 
 #[test]

@@ -188,7 +188,28 @@ pub fn compare(
     }
     let is_gone = |old: &&OperatorSnapshot| job.iter().all(|new| before(manifest, new).is_none_or(|before| before.uid != old.uid));
     nodes.extend(manifest.operators.iter().filter(is_gone).map(|old| gone(old, name, given_up)));
-    Comparison { nodes, refusal: check_key_groups(manifest, max_parallelism, name).err() }
+    let refusal = check_key_groups(manifest, max_parallelism, name).and_then(|()| check_given_up(manifest, name, given_up.states));
+    Comparison { nodes, refusal: refusal.err() }
+}
+
+/// What is given up must be there: a name that was mistyped would keep what is not wanted.
+fn check_given_up(manifest: &Manifest, name: &str, given_up: &[DroppedState]) -> Result<()> {
+    for dropped in given_up {
+        let refuse = |why: String, known: &[&str]| {
+            let remedy = weir_model::section::did_you_mean(&dropped.to_string(), known);
+            Err(Error::usage(format!("--drop-state {dropped}"), why, remedy))
+        };
+        let Some(operator) = manifest.operators.iter().find(|operator| operator.uid == dropped.uid) else {
+            let known: Vec<_> = manifest.operators.iter().map(|operator| operator.uid.as_str()).collect();
+            return refuse(format!("{name} has no node `{}`", dropped.uid), &known);
+        };
+        let Some(state) = &dropped.state else { continue };
+        if operator.states.iter().all(|known| known.name != *state) {
+            let known: Vec<_> = operator.states.iter().map(|known| format!("{}.{}", operator.uid, known.name)).collect();
+            return refuse(format!("`{}` has no state `{state}` in {name}", operator.uid), &known.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+    Ok(())
 }
 
 /// What a snapshot has of a node, under its own UID or the one before.
@@ -243,7 +264,7 @@ fn node(new: &JobOperator, old: Option<&OperatorSnapshot>, name: &str, given_up:
         return compared(Verdict::Incompatible, fresh(), Some(error));
     }
     let has_migration = |state: &str, from| migrations(new, state, from);
-    let states = compare_states(&old.states, states, &|state| given_up.state(&old.uid, state) || rows(old) == 0, &has_migration);
+    let states = compare_states(&old.states, states, &|state| given_up.state(&old.uid, state), rows(old) == 0, &has_migration);
     let worst = states.iter().max_by_key(|state| state.verdict);
     let mut refusal = worst.filter(|state| state.verdict == Verdict::Incompatible).map(|state| refuse_state(new, old, state, name));
     if let (Some(saved), Some(now)) = (&old.key_codec, new.code.as_ref().and_then(|code| code.key_codec.as_ref()))

@@ -121,6 +121,8 @@ pub struct OperatorSnapshot {
     pub plugin_digest: Option<PluginDigest>,
     /// The plugin that the job file named at the time: another one while a swapped version runs.
     pub file_digest: Option<PluginDigest>,
+    /// The function that it named.
+    pub file_function: Option<String>,
     /// Whether the code that wrote this was swapped in, and not named by the job file.
     pub is_swapped: bool,
     /// What goes on from this snapshot, if it isn't the code that wrote it: the version that was swapped in at its barrier.

@@ -111,6 +111,13 @@ impl Snapshot {
         with.filter_map(|operator| Some(operator.live()?.digest)).collect()
     }
 
+    /// The plugins that the job file named where another one was swapped in: those that were kept lie there too.
+    #[must_use]
+    pub fn replaced_components(&self) -> BTreeSet<PluginDigest> {
+        let with = self.manifest.operators.iter().filter(|operator| operator.has_component);
+        with.filter_map(|operator| operator.file_digest).collect::<BTreeSet<_>>().difference(&self.components()).copied().collect()
+    }
+
     /// Deletes a savepoint: its manifest first, so that nobody takes what is left for one. `false`: something that isn't its own is in the folder, and stays.
     ///
     /// # Errors
@@ -125,7 +132,7 @@ impl Snapshot {
         }
         self.store.delete_files(&[SAVEPOINT_MANIFEST.to_owned()]).await?;
         let mut files: Vec<_> = self.manifest.files().map(|file| file.path.clone()).collect();
-        files.extend(self.components().into_iter().map(paths::component));
+        files.extend(self.components().union(&self.replaced_components()).copied().map(paths::component));
         self.store.delete_files(&files).await?;
         let is_empty = self.store.list().await?.is_empty();
         Ok(self.store.remove_empty_folder() && is_empty)

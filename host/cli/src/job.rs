@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use weir_checkpoint::paths;
 use weir_checkpoint::savepoint::Snapshot;
+use weir_checkpoint::store::Store;
 use weir_connect::sink::SinkConfig;
 use weir_model::graph::{JobGraph, Node, NodeKind};
 use weir_model::id::Parallelism;
 use weir_model::job_file::{self, ParseOptions};
 use weir_model::{Error, Result};
 use weir_plugin::{EngineOptions, PluginEngine};
-use weir_runtime::{Plan, PlannedKind};
+use weir_runtime::{Plan, PlannedKind, StartFrom};
 
 use crate::args::{Global, JobArgs};
 use crate::machine::{Machine, block_on, cache_dir};
@@ -37,7 +39,7 @@ impl PlannedJob {
     ///
     /// # Errors
     /// The first thing that doesn't fit.
-    pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine, savepoint: Option<&str>) -> Result<Self> {
+    pub(crate) fn load(args: &JobArgs, global: &Global, machine: &Machine, start: &StartFrom) -> Result<Self> {
         let file = args.file.display().to_string();
         let graph = read_job(&args.file, &args.define, args.parallelism, machine)?;
         let connectors = graph.nodes.iter().map(|node| match &node.kind {
@@ -47,7 +49,7 @@ impl PlannedJob {
         let connectors = connectors.collect();
         let dir = graph.checkpointing.as_ref().map(|settings| settings.dir.clone());
         let name = graph.name.clone();
-        let lost = |users: &[&Node]| block_on(find_plugin(users, savepoint, dir.as_deref(), &name));
+        let lost = |users: &[&Node]| block_on(find_plugin(users, start, dir.as_deref(), &name));
         let plan = Arc::new(Plan::build_with(graph, &engine(global)?, &lost)?);
         Ok(Self { file, plan, connectors })
     }
@@ -58,12 +60,16 @@ impl PlannedJob {
     }
 }
 
-/// The plugin that these nodes ran when the savepoint, else the newest checkpoint of the job, was taken; `None`: it isn't kept there.
-async fn find_plugin(users: &[&Node], savepoint: Option<&str>, dir: Option<&str>, job: &str) -> Result<Option<Bytes>> {
-    let snapshot = match (savepoint, dir) {
-        (Some(location), _) => Some(Snapshot::open(location).await?),
-        (None, Some(dir)) => Snapshot::newest(dir, job).await?,
-        (None, None) => None,
+/// The plugin that the job file named for these nodes when that was taken which the job starts from; `None`: it isn't kept there.
+async fn find_plugin(users: &[&Node], start: &StartFrom, dir: Option<&str>, job: &str) -> Result<Option<Bytes>> {
+    let snapshot = match (start, dir) {
+        (StartFrom::Savepoint(location), _) => Some(Snapshot::open(location).await?),
+        (StartFrom::Checkpoint(checkpoint), Some(dir)) => {
+            let store = Store::open(dir, &paths::job_id(job))?;
+            Some(Snapshot::open(&store.display(&paths::checkpoint(*checkpoint))).await?)
+        }
+        (StartFrom::Newest | StartFrom::Fresh, Some(dir)) => Snapshot::newest(dir, job).await?,
+        (_, None) => None,
     };
     let Some(snapshot) = snapshot else { return Ok(None) };
     let names: Vec<_> = users.iter().map(|node| (&node.uid, node.renamed_from.as_ref())).collect();

@@ -39,7 +39,7 @@ use crate::origin::Origin;
 use crate::plan::Plan;
 use crate::restore::{Place, RestoreFrom, Restored, restore, shut_down};
 use crate::task::TaskError;
-use crate::versions::{compare_plan, live_plan};
+use crate::versions::{GoesOn, compare_plan, keep_plugins, live_plan};
 
 /// How long the other tasks may take to notice that one has failed, when nothing is to be started after them.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
@@ -211,6 +211,7 @@ impl Attempt {
         if shared.owner.swap(epoch.0, Ordering::Relaxed) >= epoch.0 {
             return Err(Failed { error: store.taken_away(), may_restart: false, returns: None });
         }
+        let _ = shared.first_owner.compare_exchange(0, epoch.0, Ordering::Relaxed, Ordering::Relaxed);
         match Self::open_as(epoch, shared, settings, store, begins).await {
             Ok(attempt) => Ok(attempt),
             // What a newer owner has deleted or changed meanwhile looks like damage.
@@ -240,12 +241,10 @@ impl Attempt {
         }
         let is_over = own.is_some_and(|origin| origin.manifest().kind == ManifestKind::Drain);
         let mut plan = Arc::clone(&shared.plan);
-        for (digest, bytes) in &plan.found {
-            store.put_component(*digest, bytes.clone()).await?;
-        }
+        keep_plugins(&plan, store).await?;
         let restored = match &origin {
             Some(origin) if !is_over => {
-                plan = live_plan(&shared.plan, origin, store).await?;
+                plan = Self::plan_from(&shared.plan, origin, store).await?;
                 Self::restore(shared, &plan, origin, uncommitted.is_none(), kept).await?
             }
             _ => Restored::default(),
@@ -288,6 +287,17 @@ impl Attempt {
         )
     }
 
+    /// What goes on from an origin. The job keeps the plugins for it, wherever they come from.
+    async fn plan_from(file: &Plan, origin: &Origin, store: &Store) -> Result<Arc<Plan>> {
+        let stores = [Some(&*origin.files), Some(store)];
+        let from = GoesOn { manifest: origin.manifest(), name: &origin.name, returned: origin.returned, stores };
+        let (plan, plugins) = live_plan(file, &from).await?;
+        for (digest, bytes) in plugins {
+            store.put_component(digest, bytes).await?;
+        }
+        Ok(Arc::new(plan))
+    }
+
     /// Commits what `durable` names; `is_own`: it is one of the job's checkpoints, and that is recorded beside it.
     async fn recommit(shared: &Shared, store: &Arc<Store>, durable: &DurableCheckpoint, is_own: bool) -> Result<()> {
         pass(FailPoint::HandlesNotRecommitted)?;
@@ -299,7 +309,10 @@ impl Attempt {
     /// Holds the plan against a snapshot and reads what that holds.
     async fn restore(shared: &Shared, plan: &Arc<Plan>, origin: &Origin, is_committed: bool, kept: BTreeMap<Place, KeyedState>) -> Result<Restored> {
         let manifest = origin.manifest();
-        let given_up = GivenUp { states: &shared.options.dropped, gone: shared.options.drops_gone, output: is_committed };
+        // What the user gives up is what was there before this process: not what it has written since, when it starts again after a failure.
+        let is_of_this_run = origin.is_own && manifest.owner_epoch.0 >= shared.first_owner.load(Ordering::Relaxed);
+        let (states, gone): (&[_], _) = if is_of_this_run { (&[], false) } else { (&shared.options.dropped, shared.options.drops_gone) };
+        let given_up = GivenUp { states, gone, output: is_committed };
         let compared = compare_plan(plan, manifest, &origin.name, given_up);
         compared.check()?;
         drop(shared.events.send(JobEvent::Restored {

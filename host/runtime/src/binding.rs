@@ -1,6 +1,7 @@
 //! Ties the names of a job file to what they stand for: plugins, functions, ports, connectors.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -37,7 +38,7 @@ impl PluginSet {
                 continue;
             }
             let at = |error: Error| Error { what: format!("{}:{}: [plugins.{name}]: {}", graph.file, spec.line, error.what), ..error };
-            let is_gone = matches!(spec.path.try_exists(), Ok(false));
+            let is_gone = std::fs::metadata(&spec.path).is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
             let plugin = match if is_gone { lost(&users).map_err(at)? } else { None } {
                 None => Plugin::load(engine, &spec.path).map_err(at)?,
                 Some(bytes) => {

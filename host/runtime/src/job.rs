@@ -148,6 +148,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<Mutex<UnboundedReceiver<Request>>>,
     /// The number of the newest attempt of a job with checkpoints.
     pub(crate) owner: AtomicU64,
+    /// The number of the first one in this process; 0 before it.
+    pub(crate) first_owner: AtomicU64,
     /// State that tasks leave for an attempt that goes on with it.
     pub(crate) handback: Arc<Handback>,
 }
@@ -214,6 +216,7 @@ impl Job {
             store,
             events: sender,
             owner: AtomicU64::new(0),
+            first_owner: AtomicU64::new(0),
             handback: Arc::default(),
             executor: executor.clone(),
         };

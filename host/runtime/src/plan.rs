@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use weir_checkpoint::compare::{Comparison, GivenUp};
-use weir_checkpoint::manifest::{Manifest, OperatorKind, OperatorSnapshot, SubtaskSnapshot};
+use weir_checkpoint::manifest::{OperatorKind, OperatorSnapshot, SubtaskSnapshot};
+use weir_checkpoint::paths::job_id;
+use weir_checkpoint::savepoint::Snapshot;
+use weir_checkpoint::store::Store;
 use weir_connect::sink::SinkConfig;
 use weir_connect::source::SourceConfig;
 use weir_model::codec::Codec;
@@ -18,7 +21,7 @@ use weir_model::settings::{CheckpointSettings, RestartStrategy, StateSettings};
 use weir_model::{Error, Result};
 use weir_plugin::{Breakage, Guest, InstanceLimits, Plugin, Subtask};
 
-use crate::versions::{compare_plan, max_parallelism};
+use crate::versions::{GoesOn, compare_plan, live_plan};
 
 /// Makes the guest of one subtask.
 pub type GuestMaker = Arc<dyn Fn(Subtask, InstanceLimits) -> Result<Box<dyn Guest>, Breakage> + Send + Sync>;
@@ -191,11 +194,21 @@ impl Plan {
         }
     }
 
-    /// Holds the job against a snapshot that is called `name` in messages: what `weir run -s` does before a record flows.
+    /// What the job goes on as from a snapshot: with the versions that were swapped in before it was taken, unless the job file names others now.
+    ///
+    /// # Errors
+    /// When such a version isn't kept with the snapshot nor with the job's checkpoints, or can't be loaded.
+    pub async fn going_on_from(&self, snapshot: &Snapshot) -> Result<Self> {
+        let own = self.checkpointing.as_ref().map(|settings| Store::open(&settings.dir, &job_id(&self.name))).transpose()?;
+        let stores = [Some(snapshot.store()), own.as_ref()];
+        let from = GoesOn { manifest: snapshot.manifest(), name: snapshot.location(), returned: false, stores };
+        Ok(live_plan(self, &from).await?.0)
+    }
+
+    /// Holds the job against a snapshot, given what [`Self::going_on_from`] it says: what `weir run -s` does before a record flows.
     #[must_use]
-    pub fn held_against(&self, manifest: &Manifest, name: &str, given_up: GivenUp<'_>) -> Comparison {
-        let plan = Self { max_parallelism: max_parallelism(self, manifest), ..self.clone() };
-        compare_plan(&plan, manifest, name, given_up)
+    pub fn held_against(&self, snapshot: &Snapshot, given_up: GivenUp<'_>) -> Comparison {
+        compare_plan(self, snapshot.manifest(), snapshot.location(), given_up)
     }
 
     /// What a checkpoint says of a node, given what its subtasks contributed. `file` is what the job file says of the node.
@@ -208,6 +221,7 @@ impl Plan {
             function: function.map_or_else(|| node.operator_kind().to_string(), |function| function.name.clone()),
             plugin_digest: operator.map(|operator| operator.digest),
             file_digest: file.operator().map(|operator| operator.digest),
+            file_function: file.operator().map(|operator| operator.function.name.clone()),
             is_swapped: operator.zip(file.operator()).is_some_and(|(operator, file)| !operator.is_same_code(file)),
             next: None,
             // What has no file is kept with the checkpoints.

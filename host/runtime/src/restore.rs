@@ -151,8 +151,10 @@ impl Load {
 
     async fn file(&mut self, file: &FileEntry, key_groups: Range<u32>) -> Result<()> {
         let index = state_file::index(&self.store, file, &refuse).await?;
-        let is_given_up =
-            |name: &str| file.rows == 0 || self.dropped.iter().any(|dropped| dropped.state.as_deref().is_none_or(|state| state == name));
+        if file.rows == 0 {
+            return Ok(());
+        }
+        let is_given_up = |name: &str| self.dropped.iter().any(|dropped| dropped.state.as_deref().is_none_or(|state| state == name));
         let numbers = self.state.accept(index.states(), &is_given_up).map_err(|error| {
             let what = format!("`{}` can't be restored from {}", self.node, self.snapshot);
             Error::incompatible(what, error.to_string(), "use the plugin version that took it, or start from the beginning with --fresh")

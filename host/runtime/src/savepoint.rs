@@ -27,9 +27,6 @@ pub use weir_state::{StateFileIndex, StateRow};
 /// How many subtasks are written at a time: each has up to a few hundred megabytes in memory.
 const AT_ONCE: usize = 4;
 
-/// A plugin larger than this isn't one.
-const COMPONENT_BYTES_MAX: u64 = 1 << 30;
-
 /// What a savepoint is made of.
 pub struct Compose<'a> {
     /// The checkpoint or savepoint.
@@ -155,24 +152,28 @@ async fn put(to: &Store, path: String, file: StateFile) -> Result<FileEntry> {
     Ok(FileEntry { path, scope: FileScope::Full, rows: info.rows, bytes: info.bytes, checksum: info.checksum, key_groups: info.key_groups })
 }
 
-/// Puts the plugins that are given, and those that the older snapshot has, beside the state.
+/// Puts the plugins that are given, and those that the older snapshot has, beside the state. With one that was swapped in comes the one that the job file names, if it
+/// is kept: nobody can go on without it whose own file is gone.
 async fn put_components(what: &Compose<'_>, manifest: &mut Manifest) -> Result<()> {
     let mut done = BTreeSet::new();
+    for (digest, bytes) in what.plugins {
+        what.to.put_file(&paths::component(*digest), bytes.clone()).await?;
+        done.insert(*digest);
+    }
     for operator in &mut manifest.operators {
-        let Some(digest) = operator.live().map(|live| live.digest) else { continue };
-        let path = paths::component(digest);
-        if done.contains(&digest) {
-            operator.has_component = true;
-            continue;
+        let Some(live) = operator.live().map(|live| live.digest) else { continue };
+        operator.has_component |= done.contains(&live);
+        let named = operator.file_digest.filter(|named| *named != live);
+        for digest in [Some(live), named].into_iter().flatten().filter(|_| operator.has_component) {
+            if !done.insert(digest) {
+                continue;
+            }
+            match what.from.get_component(digest).await? {
+                Some(bytes) => what.to.put_file(&paths::component(digest), bytes).await?,
+                None if digest == live => return Err(missing_component(what, &operator.uid, &paths::component(digest))),
+                None => {}
+            }
         }
-        let bytes = match what.plugins.iter().find(|(given, _)| *given == digest) {
-            Some((_, bytes)) => bytes.clone(),
-            None if !operator.has_component => continue,
-            None => what.from.get(&path, COMPONENT_BYTES_MAX).await?.ok_or_else(|| missing_component(what, &operator.uid, &path))?,
-        };
-        what.to.put_file(&path, bytes).await?;
-        operator.has_component = true;
-        done.insert(digest);
     }
     Ok(())
 }

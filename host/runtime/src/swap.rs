@@ -13,7 +13,7 @@ use weir_plugin::{Identity, NewVersion, Plugin, Subtask};
 
 use crate::control::SwapRequest;
 use crate::plan::{Plan, PlannedKind, PlannedNode, PlannedOperator};
-use crate::versions::{function_of, subtask_of};
+use crate::versions::{function_of, keep_plugin, subtask_of};
 
 /// New versions that are ready for their barrier.
 pub(crate) struct Prepared {
@@ -58,7 +58,8 @@ pub(crate) async fn prepare(plan: Arc<Plan>, request: SwapRequest, store: Arc<St
         }
         check_ports(old, operator, function)?;
         check_states(&plan, old, operator, &new, &plugin, &request)?;
-        keep_old(operator, &store).await?;
+        // Whoever takes the new version back after a crash must find the old one.
+        keep_plugin(operator, &store).await?;
         before.push((old.uid.clone(), operator.digest));
         versions.extend(instances(&plan, *node, old, &new, &request)?);
         if request.shadow.is_some() {
@@ -121,9 +122,9 @@ fn check_ports(node: &PlannedNode, old: &PlannedOperator, new: &FunctionDescript
 }
 
 fn check_states(plan: &Plan, node: &PlannedNode, old: &PlannedOperator, new: &PlannedOperator, plugin: &Plugin, request: &SwapRequest) -> Result<()> {
-    let may_drop = |state: &str| request.dropped_states.iter().any(|dropped| dropped == state);
+    let is_dropped = |state: &str| request.dropped_states.iter().any(|dropped| dropped == state);
     let has_migration = |state: &str, from: u32| plugin.migrates(subtask_of(plan, node, new, 0), new.limits, state, from);
-    let compared = compare_states(&old.function.states, &new.function.states, &may_drop, &has_migration);
+    let compared = compare_states(&old.function.states, &new.function.states, &is_dropped, false, &has_migration);
     let worst: Option<&StateComparison> = compared.iter().find(|state| state.verdict == Verdict::Incompatible);
     match worst {
         None => Ok(()),
@@ -133,18 +134,6 @@ fn check_states(plan: &Plan, node: &PlannedNode, old: &PlannedOperator, new: &Pl
             Err(Error::incompatible(what, state.why.clone(), remedy))
         }
     }
-}
-
-/// Whoever takes the new version back after a crash must find the old one.
-async fn keep_old(old: &PlannedOperator, store: &Store) -> Result<()> {
-    let Some(file) = &old.file else { return Ok(()) };
-    // A file that has changed since is not what runs; the one that runs is named by the job file, or was.
-    if let Ok(bytes) = std::fs::read(file)
-        && weir_plugin::digest_of(&bytes) == old.digest
-    {
-        store.put_component(old.digest, Bytes::from(bytes)).await?;
-    }
-    Ok(())
 }
 
 fn instances(plan: &Plan, number: usize, node: &PlannedNode, new: &PlannedOperator, request: &SwapRequest) -> Result<Vec<(usize, u32, NewVersion)>> {

@@ -1,48 +1,88 @@
 //! Which version of each operator's code runs: that of the job file, or one that was swapped in while the job ran.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use weir_checkpoint::compare::{Code, Comparison, GivenUp, JobOperator, before, compare};
 use weir_checkpoint::manifest::{Manifest, NextVersion, OperatorSnapshot};
+use weir_checkpoint::paths::component;
 use weir_checkpoint::store::Store;
 use weir_model::describe::FunctionDescription;
-use weir_model::id::OperatorUid;
+use weir_model::id::{OperatorUid, PluginDigest};
 use weir_model::key_group::MaxParallelism;
 use weir_model::{Error, Result};
-use weir_plugin::{Plugin, Subtask};
+use weir_plugin::{Plugin, Subtask, digest_of};
 
 use crate::chain::bug;
-use crate::origin::Origin;
 use crate::plan::{Plan, PlannedKind, PlannedNode, PlannedOperator};
 
-/// What a job goes on as, from a snapshot: its file's plan, with the versions that were swapped in since, unless the file names another plugin now; and with the
-/// snapshot's number of key groups, unless the file says one.
+/// A snapshot, as far as it says which versions go on from it.
+pub(crate) struct GoesOn<'a> {
+    pub(crate) manifest: &'a Manifest,
+    /// What messages call it.
+    pub(crate) name: &'a str,
+    /// Whether the versions that wrote it go on, and not those that were swapped in at its barrier.
+    pub(crate) returned: bool,
+    /// Where its files are, and where the job keeps its own, if that is elsewhere.
+    pub(crate) stores: [Option<&'a Store>; 2],
+}
+
+/// What a job goes on as, from a snapshot: its file's plan, with the versions that were swapped in since, unless the file names another plugin or function now; and
+/// with the snapshot's number of key groups, unless the file says one. Beside it, the plugins that were swapped in.
 ///
 /// # Errors
 /// When a version isn't kept any more or can't be loaded.
-pub(crate) async fn live_plan(file: &Arc<Plan>, origin: &Origin, store: &Store) -> Result<Arc<Plan>> {
-    let manifest = origin.manifest();
+pub(crate) async fn live_plan(file: &Plan, from: &GoesOn<'_>) -> Result<(Plan, Vec<(PluginDigest, Bytes)>)> {
+    let (manifest, mut plugins) = (from.manifest, Vec::new());
     let mut live = Plan::clone(file);
     live.max_parallelism = max_parallelism(file, manifest);
     for node in &mut live.nodes {
         let Some(snapshot) = before(manifest, &job_operator(node)) else { continue };
-        let Some(version) = swapped(node, snapshot, origin.returned) else { continue };
-        let bytes = match origin.files.get_component(version.digest).await? {
-            Some(bytes) => bytes,
-            None => store.get_component(version.digest).await?.ok_or_else(|| not_kept(node, &version, origin))?,
-        };
-        if !origin.is_own {
-            store.put_component(version.digest, bytes.clone()).await?;
+        let Some(version) = swapped(node, snapshot, from.returned) else { continue };
+        let mut kept = None;
+        for store in from.stores.into_iter().flatten() {
+            if kept.is_none() {
+                kept = store.get_component(version.digest).await?;
+            }
         }
+        let bytes = kept.ok_or_else(|| not_kept(node, &version, from.name))?;
         let Some(engine) = file.plugins.values().next().map(Plugin::engine) else { return Err(bug("the plan", "has operators and no plugin")) };
         let name = format!("the plugin sha256:{} that {} was swapped to", version.digest.short(), node.uid);
         let plugin = Plugin::from_bytes(engine, &name, &bytes)?;
         if plugin.digest() != version.digest {
-            return Err(Error::job(name, format!("what is kept of it with {} is damaged", origin.name), "bring the file back from a copy"));
+            return Err(Error::job(name, format!("what is kept of it with {} is damaged", from.name), "bring the file back from a copy"));
         }
         replace(node, &plugin, &version.function, None)?;
+        plugins.push((version.digest, bytes));
     }
-    Ok(Arc::new(live))
+    Ok((live, plugins))
+}
+
+/// Keeps the plugins of a plan with the job's checkpoints: their files may change or go while it runs, and somebody may want to go back to them.
+///
+/// # Errors
+/// When they can't be written. A file that isn't any more what was loaded is left alone.
+pub(crate) async fn keep_plugins(plan: &Plan, store: &Store) -> Result<()> {
+    for (digest, bytes) in &plan.found {
+        store.put_component(*digest, bytes.clone()).await?;
+    }
+    for operator in plan.nodes.iter().filter_map(PlannedNode::operator) {
+        keep_plugin(operator, store).await?;
+    }
+    Ok(())
+}
+
+/// The same for one operator's.
+///
+/// # Errors
+/// As [`keep_plugins`].
+pub(crate) async fn keep_plugin(operator: &PlannedOperator, store: &Store) -> Result<()> {
+    let Some(file) = &operator.file else { return Ok(()) };
+    if store.size(&component(operator.digest)).await?.is_some() {
+        return Ok(());
+    }
+    match std::fs::read(file) {
+        Ok(bytes) if digest_of(&bytes) == operator.digest => store.put_component(operator.digest, bytes.into()).await,
+        _ => Ok(()),
+    }
 }
 
 /// The number of key groups: the snapshot's, if the job file leaves it to us and every node fits into it.
@@ -58,8 +98,8 @@ pub(crate) fn max_parallelism(file: &Plan, manifest: &Manifest) -> MaxParallelis
 /// The version that goes on at a node, if it isn't that of the job file.
 fn swapped(node: &PlannedNode, snapshot: &OperatorSnapshot, returned: bool) -> Option<NextVersion> {
     let operator = node.operator()?;
-    // Who names another plugin in the job file since then wants that one.
-    if snapshot.file_digest != Some(operator.digest) {
+    // Who names another plugin or function in the job file since then wants that one.
+    if snapshot.file_digest != Some(operator.digest) || snapshot.file_function.as_ref() != Some(&operator.function.name) {
         return None;
     }
     let written_by = snapshot.plugin_digest.filter(|_| snapshot.is_swapped);
@@ -67,10 +107,10 @@ fn swapped(node: &PlannedNode, snapshot: &OperatorSnapshot, returned: bool) -> O
     snapshot.next.clone().filter(|_| !returned).or(written_by)
 }
 
-fn not_kept(node: &PlannedNode, version: &NextVersion, origin: &Origin) -> Error {
+fn not_kept(node: &PlannedNode, version: &NextVersion, name: &str) -> Error {
     let short = version.digest.short();
     Error::job(
-        format!("`{}` can't go on from {}", node.uid, origin.name),
+        format!("`{}` can't go on from {name}", node.uid),
         format!("the plugin sha256:{short} that it was swapped to is not kept with it any more"),
         format!("name that plugin in the job file: the one whose `weir plugin describe` says sha256:{short}"),
     )

@@ -41,15 +41,17 @@ impl StateComparison {
     }
 }
 
-/// Holds saved states against those of a function, by name. `may_drop` says which may be given up, `has_migration` from which schema version a state can be
-/// brought to the function's, or why not.
+/// Holds saved states against those of a function, by name. `is_dropped` says which are given up, whatever they are now; `is_empty` that nothing is in them, so that
+/// what doesn't fit is no loss; `has_migration` from which schema version a state can be brought to the function's, or why not.
 pub fn compare_states(
     saved: &[StateDescriptor],
     now: &[StateDescriptor],
-    may_drop: &dyn Fn(&str) -> bool,
+    is_dropped: &dyn Fn(&str) -> bool,
+    is_empty: bool,
     has_migration: &dyn Fn(&str, u32) -> Result<(), String>,
 ) -> Vec<StateComparison> {
-    let mut compared: Vec<_> = now.iter().map(|now| one(saved, now, may_drop, has_migration)).collect();
+    let compare = |now: &StateDescriptor| one(saved, now, is_dropped(&now.name), is_empty, has_migration);
+    let mut compared: Vec<_> = now.iter().map(compare).collect();
     let mut gone: Vec<&StateDescriptor> = Vec::new();
     for old in saved {
         if now.iter().all(|now| now.name != old.name) && gone.iter().all(|other| other.name != old.name) {
@@ -58,7 +60,7 @@ pub fn compare_states(
     }
     compared.extend(gone.into_iter().map(|old| {
         let dropped = StateComparison::dropped(old);
-        if may_drop(&old.name) {
+        if is_empty || is_dropped(&old.name) {
             return dropped;
         }
         dropped.refused(format!("the function has no state `{}` any more, and what is in it would be lost", old.name), None)
@@ -69,12 +71,16 @@ pub fn compare_states(
 fn one(
     saved: &[StateDescriptor],
     now: &StateDescriptor,
-    may_drop: &dyn Fn(&str) -> bool,
+    is_dropped: bool,
+    is_empty: bool,
     has_migration: &dyn Fn(&str, u32) -> Result<(), String>,
 ) -> StateComparison {
     let name = &now.name;
     let mut before: Vec<_> = saved.iter().filter(|old| old.name == *name).cloned().collect();
     before.sort_by_key(|old| std::cmp::Reverse(old.schema_version));
+    if is_dropped && !before.is_empty() {
+        return StateComparison::of(name, Verdict::Dropped, before, Some(now));
+    }
     let mut verdict = if before.is_empty() { Verdict::New } else { Verdict::Kept };
     let mut refusal = None;
     for old in &before {
@@ -106,7 +112,7 @@ fn one(
     let compared = StateComparison::of(name, verdict, before, Some(now));
     match refusal {
         None => compared,
-        Some(_) if may_drop(name) => StateComparison { verdict: Verdict::Dropped, ..compared },
+        Some(_) if is_empty => StateComparison { verdict: Verdict::Dropped, ..compared },
         Some((why, remedy)) => compared.refused(why, remedy),
     }
 }

@@ -99,6 +99,7 @@ struct OperatorV2 {
     has_component: bool,
     imports: Vec<String>,
     key_codec: Option<String>,
+    file_function: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -275,6 +276,7 @@ fn stored(manifest: &Manifest) -> ManifestV2 {
         has_component: operator.has_component,
         imports: operator.imports.clone(),
         key_codec: operator.key_codec.as_ref().map(|codec| codec.name().to_owned()),
+        file_function: operator.file_function.clone(),
     };
     ManifestV2 { first: stored_first(manifest), operators: manifest.operators.iter().map(operator).collect(), probation }
 }
@@ -405,6 +407,7 @@ fn loaded_operator((stored, added): (OperatorV1, OperatorV2)) -> Result<Operator
         function: stored.function,
         plugin_digest: stored.plugin_digest.map(PluginDigest),
         file_digest: added.file_digest.map(PluginDigest),
+        file_function: added.file_function,
         is_swapped: added.is_swapped,
         next: added.next.map(|next| NextVersion { digest: PluginDigest(next.digest), function: next.function }),
         has_component: added.has_component,

@@ -13,6 +13,7 @@ pub(crate) fn manifest(checkpoint: u64, epoch: u64, files: &[&str]) -> Manifest 
         function: uid.to_owned(),
         plugin_digest: (kind == OperatorKind::Operator).then_some(PluginDigest([7; 32])),
         file_digest: (kind == OperatorKind::Operator).then_some(PluginDigest([6; 32])),
+        file_function: (kind == OperatorKind::Operator).then(|| "count".to_owned()),
         is_swapped: kind == OperatorKind::Operator,
         next: (kind == OperatorKind::Operator).then(|| NextVersion { digest: PluginDigest([8; 32]), function: "count-2".to_owned() }),
         has_component: kind == OperatorKind::Operator,

@@ -24,8 +24,8 @@ impl Snapshot {
         }
     }
 
-    /// The one plugin that all of these nodes ran, as far as they are in it: what their job file named then, else what it was swapped to. A node is known by its
-    /// UID, or by the one that it had before. `None`: the plugin isn't kept.
+    /// The one plugin that the job file named for all of these nodes, as far as they are in it, whatever they were swapped to since. A node is known by its UID, or
+    /// by the one that it had before. `None`: the plugin isn't kept.
     ///
     /// # Errors
     /// When the nodes ran different ones, or the store doesn't answer.
@@ -37,8 +37,12 @@ impl Snapshot {
             let Some((digest, bytes)) = self.component_of(operator).await? else { continue };
             match &kept {
                 Some((other, known, _)) if *known != digest => {
-                    let why =
-                        format!("`{other}` ran sha256:{} and `{uid}` ran sha256:{} when {} was taken", known.short(), digest.short(), self.location);
+                    let why = format!(
+                        "`{other}` was of sha256:{} and `{uid}` of sha256:{} when {} was taken",
+                        known.short(),
+                        digest.short(),
+                        self.location
+                    );
                     return Err(Error::usage(
                         "the file is gone, and it is not clear which plugin it was",
                         why,
@@ -52,12 +56,7 @@ impl Snapshot {
     }
 
     async fn component_of(&self, operator: &OperatorSnapshot) -> Result<Option<(PluginDigest, Bytes)>> {
-        let live = operator.live().map(|live| live.digest);
-        for digest in [operator.file_digest, live].into_iter().flatten() {
-            if let Some(bytes) = self.store.get_component(digest).await? {
-                return Ok(Some((digest, bytes)));
-            }
-        }
-        Ok(None)
+        let Some(digest) = operator.file_digest else { return Ok(None) };
+        Ok(self.store.get_component(digest).await?.map(|bytes| (digest, bytes)))
     }
 }

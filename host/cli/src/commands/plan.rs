@@ -6,6 +6,7 @@ mod upgrade;
 mod migrations;
 
 use weir_model::Result;
+use weir_runtime::StartFrom;
 
 use crate::args::{Global, PlanArgs};
 use crate::exit_code::ExitCode;
@@ -20,7 +21,8 @@ use upgrade::Upgrade;
 /// # Errors
 /// When the job couldn't start.
 pub(crate) fn run(args: &PlanArgs, global: &Global, machine: &Machine) -> Result<ExitCode> {
-    let job = PlannedJob::load(&args.job, global, machine, args.from_savepoint.as_deref())?;
+    let start = args.from_savepoint.clone().map_or(StartFrom::Newest, StartFrom::Savepoint);
+    let job = PlannedJob::load(&args.job, global, machine, &start)?;
     let columns = machine::terminal_columns(&std::io::stdout());
     let upgrade = args.from_savepoint.as_deref().map(|location| Upgrade::find(args, &job, location, machine)).transpose()?;
     if args.json {

@@ -65,7 +65,8 @@ struct Started {
 }
 
 fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> {
-    let job = PlannedJob::load(&args.job, global, machine, args.from_savepoint.as_deref())?;
+    let start = start_from(args);
+    let job = PlannedJob::load(&args.job, global, machine, &start)?;
     if args.json && job.prints() {
         return Err(Error::usage(
             "--json",
@@ -73,7 +74,6 @@ fn start(args: &RunArgs, global: &Global, machine: &Machine) -> Result<Started> 
             "use `--summary FILE.json`, or another connector for that sink",
         ));
     }
-    let start = start_from(args);
     if job.plan.checkpointing.is_none() && start != StartFrom::Newest {
         let option = match start {
             StartFrom::Fresh => "--fresh",

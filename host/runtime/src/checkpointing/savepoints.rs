@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use weir_checkpoint::coordinator::Event;
 use weir_checkpoint::manifest::Manifest;
-use weir_checkpoint::savepoint;
+use weir_checkpoint::savepoint::{self, abandon};
+use weir_checkpoint::store::Store;
 use weir_model::fail_point::{FailPoint, pass};
 use weir_model::id::{CheckpointId, PluginDigest};
 use weir_model::{Error, Result};
@@ -132,20 +133,31 @@ impl Checkpointing {
     }
 
     fn composing(&self, manifest: Manifest, asked: &Asked) -> impl Future<Output = Result<Composed>> + Send + 'static {
-        let (store, live, plan, executor) = (Arc::clone(&self.store), Arc::clone(&self.live), Arc::clone(&self.plan), self.executor.clone());
+        let (store, live, executor) = (Arc::clone(&self.store), Arc::clone(&self.live), self.executor.clone());
+        let (plan, file) = (Arc::clone(&self.plan), Arc::clone(&self.file));
         let (dir, includes_plugins) = (asked.dir.clone(), asked.request.include_plugins);
         let unique = xxh3_64(format!("{} {}", self.clock.wall_ms(), self.clock.monotonic_ns()).as_bytes());
         async move {
             let to = savepoint::create(&dir, &manifest.job.id, unique)?;
-            let plugins = if includes_plugins { plugins_of(&plan)? } else { Vec::new() };
+            let plugins = if includes_plugins { plugins_of([&plan, &file], &store).await? } else { Vec::new() };
             let progress = live.begin_savepoint(bytes_to_read(&manifest));
             let run = |work: Work| -> Running { executor.offload(work) };
             let what = Compose { manifest: &manifest, from: &store, to: &to, kind: manifest.kind, plugins: &plugins, progress };
             let composed = compose(what, &run).await;
             live.begin_savepoint(0);
-            let composed = composed?;
-            pass(FailPoint::SavepointHalfCopied)?;
-            to.put_savepoint(&composed).await?;
+            let put = async {
+                let composed = composed?;
+                pass(FailPoint::SavepointHalfCopied)?;
+                to.put_savepoint(&composed).await.map(|()| composed)
+            };
+            let composed = match put.await {
+                Ok(composed) => composed,
+                Err(error) => {
+                    // What is half written is nobody's; if it can't be deleted either, the first error is the one to tell.
+                    drop(abandon(&to).await);
+                    return Err(error);
+                }
+            };
             let files = composed.files();
             let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
             Ok(Composed { location: to.location().to_owned(), rows, bytes })
@@ -189,19 +201,26 @@ impl Checkpointing {
     }
 }
 
-/// The files of the plugins that run; those that are kept with the checkpoints are part of a savepoint in any case.
-fn plugins_of(plan: &Plan) -> Result<Vec<(PluginDigest, Bytes)>> {
+/// The plugins of these plans, as they are kept with the checkpoints; one that isn't kept is read from its file.
+async fn plugins_of(plans: [&Plan; 2], store: &Store) -> Result<Vec<(PluginDigest, Bytes)>> {
     let mut plugins: Vec<(PluginDigest, Bytes)> = Vec::new();
-    for operator in plan.nodes.iter().filter_map(|node| node.operator()) {
-        let Some(file) = operator.file.as_ref().filter(|_| plugins.iter().all(|(digest, _)| *digest != operator.digest)) else { continue };
-        let failed = |why: String| {
-            Error::job(format!("{} can't become part of the savepoint", file.display()), why, "bring the file back that the job was started with")
-        };
-        let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-        if weir_plugin::digest_of(&bytes) != operator.digest {
-            return Err(failed(format!("it has changed since the job was started with sha256:{}", operator.digest.short())));
+    for operator in plans.into_iter().flat_map(|plan| &plan.nodes).filter_map(|node| node.operator()) {
+        if plugins.iter().any(|(digest, _)| *digest == operator.digest) {
+            continue;
         }
-        plugins.push((operator.digest, Bytes::from(bytes)));
+        let kept = store.get_component(operator.digest).await?;
+        let read = || operator.file.as_ref().and_then(|file| std::fs::read(file).ok()).map(Bytes::from);
+        match kept.or_else(read).filter(|bytes| weir_plugin::digest_of(bytes) == operator.digest) {
+            Some(bytes) => plugins.push((operator.digest, bytes)),
+            None => {
+                let what = format!("the plugin sha256:{} can't become part of the savepoint", operator.digest.short());
+                return Err(Error::job(
+                    what,
+                    "its file is gone or has changed, and it isn't kept",
+                    "bring the file back that the job was started with",
+                ));
+            }
+        }
     }
     Ok(plugins)
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use weir_checkpoint::compare::{Comparison, NodeComparison, StateComparison, Verdict};
 use weir_checkpoint::savepoint::Snapshot;
+use weir_model::describe::StateKind;
 use weir_model::graph::OnError;
 use weir_model::id::{OperatorUid, SubtaskIndex};
 use weir_model::time::SharedClock;
@@ -151,13 +152,15 @@ impl Trial<'_> {
         let numbers = state.accept(rows.states(), &|_| false).map_err(|error| other(error.to_string()))?;
         let current = self.state.now.as_ref().map_or(0, |now| now.schema_version);
         let is_older: Vec<bool> = rows.states().iter().map(|state| state.schema_version < current).collect();
+        let is_list = self.state.now.as_ref().is_some_and(|now| now.kind == StateKind::List);
         let (mut values, mut bytes, mut failed) = (0, 0, None);
         let is_more = rows
             .next(|row| {
                 let is_older = is_older.get(row.state).copied().unwrap_or_default();
                 let Some(number) = numbers.get(row.state).copied().flatten().filter(|_| is_older) else { return ControlFlow::Continue(()) };
                 failed = state.load(&StateRow { state: number, ..*row }).err();
-                values += 1;
+                // Where the items of a list begin and end is no value.
+                values += u64::from(!(is_list && row.sub_key.is_some_and(<[u8]>::is_empty)));
                 bytes += row.key.len() + row.value.map_or(0, <[u8]>::len);
                 let is_full = values >= PIECE_VALUES.min(values_max) || bytes >= PIECE_BYTES || failed.is_some();
                 if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -79,7 +79,7 @@ fn kind_word(kind: StateKind) -> &'static str {
 }
 
 /// What becomes of each saved state in a function with the states `function`. They are found by name; a time to live may differ; a state that only the
-/// function has starts empty. `given_up` says of a name that its state may be lost.
+/// function has starts empty. `given_up` says of a name that its state is to be lost, whatever the function has.
 ///
 /// # Errors
 /// The first saved state that the function can't take over.
@@ -90,8 +90,11 @@ pub(crate) fn match_states(
 ) -> Result<Vec<StateMatch>, Incompatible> {
     let matched = |saved: &StateDescriptor| {
         let name = || saved.name.clone();
+        if given_up(&saved.name) {
+            return Ok(StateMatch::GivenUp);
+        }
         let Some((number, now)) = function.iter().enumerate().find(|(_, now)| now.name == saved.name) else {
-            return if given_up(&saved.name) { Ok(StateMatch::GivenUp) } else { Err(Incompatible::Missing { name: name() }) };
+            return Err(Incompatible::Missing { name: name() });
         };
         if saved.kind != now.kind {
             return Err(Incompatible::Kind { name: name(), saved: saved.kind, now: now.kind });
@@ -115,15 +118,16 @@ mod tests {
     #[test]
     fn saved_states_are_found_by_name_and_taken_over_or_refused() {
         let state = |name: &str| StateDescriptor { name: name.to_owned(), kind: StateKind::Value, value: Codec::Utf8, schema_version: 2, ttl_ms: 0 };
-        let now = [state("new"), StateDescriptor { ttl_ms: 5, ..state("a") }];
+        let now = [state("new"), StateDescriptor { ttl_ms: 5, ..state("a") }, state("given")];
         let check = |saved: StateDescriptor, expected: Result<StateMatch, &str>| {
-            let found = match_states(std::slice::from_ref(&saved), &now, &|name| name == "unwanted").map(|matches| matches[0]);
+            let found = match_states(std::slice::from_ref(&saved), &now, &|name| matches!(name, "unwanted" | "given")).map(|matches| matches[0]);
             assert_eq!(found.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
         };
         check(state("a"), Ok(StateMatch::Same(1)));
         check(StateDescriptor { schema_version: 1, ..state("a") }, Ok(StateMatch::Older(1)));
         check(StateDescriptor { schema_version: 1, value: Codec::Json, ..state("new") }, Ok(StateMatch::Older(0)));
         check(state("unwanted"), Ok(StateMatch::GivenUp));
+        check(StateDescriptor { kind: StateKind::Map, ..state("given") }, Ok(StateMatch::GivenUp));
         check(state("gone"), Err("the function has no state gone, which was saved: it would be lost"));
         check(StateDescriptor { kind: StateKind::Map, schema_version: 1, ..state("a") }, Err("state a was a map and is a value now"));
         let codec = "the values of state a were json and are utf8 now, and both have schema version 2";

@@ -31,10 +31,11 @@ impl Upgrade {
             let snapshot = Snapshot::open(location).await?;
             // What is pending in a savepoint is committed when the job starts: only a sink that is gone could not.
             let given_up = GivenUp { states: &args.drop_state, gone: args.allow_non_restored_state, output: false };
-            let compared = job.plan.held_against(snapshot.manifest(), snapshot.location(), given_up);
+            let plan = job.plan.going_on_from(&snapshot).await?;
+            let compared = plan.held_against(&snapshot, given_up);
             let tried = match args.dry_run_migration {
                 None => None,
-                Some(samples) => Some(dry_run(&job.plan, &snapshot, &compared, samples, &machine.clock).await?),
+                Some(samples) => Some(dry_run(&plan, &snapshot, &compared, samples, &machine.clock).await?),
             };
             Ok(Self { snapshot, compared, tried })
         })

@@ -124,6 +124,7 @@ mod tests {
             function: "count".to_owned(),
             plugin_digest: Some(PluginDigest([1; 32])),
             file_digest: None,
+            file_function: None,
             is_swapped: false,
             next: None,
             has_component: false,
