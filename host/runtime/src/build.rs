@@ -28,6 +28,7 @@ use crate::chain::{Chain, Stage, Target, Work, bug};
 use crate::checkpointing::HeldBack;
 use crate::command::{Command, Link, Report, SwapSlot};
 use crate::exchange::{Outbox, Scatter};
+use crate::full_order::FullOrder;
 use crate::gate::{ElementSender, InputGate, element_channel};
 use crate::job::Shared;
 use crate::metrics::{JobMetrics, NodeMetrics};
@@ -390,7 +391,7 @@ impl Builder<'_, '_> {
                 PlannedKind::Source(_) | PlannedKind::Sink(_) => Vec::new(),
             };
             // The first snapshot has nothing to build on, but after a restore.
-            let needs_full = Arc::new(AtomicBool::new(files.is_empty() || !plan.state.incremental));
+            let needs_full = Arc::new(FullOrder::new(files.is_empty() || !plan.state.incremental));
             let key_groups = if node.is_keyed() { plan.max_parallelism.range(subtask, node.parallelism) } else { 0..0 };
             nodes.push(UploadNode { node: index.0, uid: node.uid.clone(), states, files, key_groups, needs_full });
         }

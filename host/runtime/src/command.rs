@@ -1,7 +1,7 @@
 //! What the coordinator and the tasks say to each other.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -13,6 +13,7 @@ use weir_model::id::CheckpointId;
 use weir_plugin::{NewVersion, ShadowCounts};
 use weir_state::KeyedState;
 
+use crate::full_order::FullOrder;
 use crate::restore::Place;
 use crate::snapshot::SnapshotJob;
 use crate::task::TaskError;
@@ -83,7 +84,7 @@ pub(crate) struct Link {
     /// To whoever writes this task's snapshots.
     pub(crate) jobs: UnboundedSender<SnapshotJob>,
     /// By node of the task: its next snapshot must be a full one.
-    pub(crate) needs_full: Vec<Arc<AtomicBool>>,
+    pub(crate) needs_full: Vec<Arc<FullOrder>>,
     /// A command that came together with records, which go first.
     stashed: Option<Command>,
 }
@@ -94,7 +95,7 @@ impl Link {
         commands: UnboundedReceiver<Command>,
         reports: UnboundedSender<Report>,
         jobs: UnboundedSender<SnapshotJob>,
-        needs_full: Vec<Arc<AtomicBool>>,
+        needs_full: Vec<Arc<FullOrder>>,
     ) -> Self {
         Self { task, commands, reports, jobs, needs_full, stashed: None }
     }
@@ -120,8 +121,8 @@ impl Link {
     }
 
     /// Takes the order to write everything, if there is one, for the node at `at`.
-    pub(crate) fn take_needs_full(&self, at: usize) -> bool {
-        self.needs_full.get(at).is_none_or(|flag| flag.swap(false, Ordering::AcqRel))
+    pub(crate) fn take_needs_full(&self, at: usize, in_haste: bool) -> bool {
+        self.needs_full.get(at).is_none_or(|order| order.take(in_haste))
     }
 
     /// Tells the coordinator; one that is gone needs nothing any more.

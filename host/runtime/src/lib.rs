@@ -11,6 +11,7 @@ mod gate;
 mod dead_letter;
 mod chain;
 mod source_head;
+mod full_order;
 mod command;
 mod snapshot;
 mod task;

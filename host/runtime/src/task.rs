@@ -295,7 +295,9 @@ impl Task {
         timings.start_delay_ms = since_trigger_ms.saturating_sub(timings.alignment_ms);
         let before = parts.len();
         let link = &checkpoints.link;
-        parts.extend(self.chain.freeze(barrier.checkpoint, |stage| link.take_needs_full(before + stage))?);
+        // A version that fails on trial can't return before the files of its swap are written.
+        let in_haste = barrier.kind == BarrierKind::Swap;
+        parts.extend(self.chain.freeze(barrier.checkpoint, |stage| link.take_needs_full(before + stage, in_haste))?);
         pass(FailPoint::SnapshotFrozen)?;
         if barrier.kind == BarrierKind::Swap {
             swap_in(checkpoints, &mut self.chain, &self.nodes, &self.clock)?;

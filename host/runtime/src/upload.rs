@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -21,6 +20,7 @@ use weir_state::{Captured, SnapshotScope, StateError};
 
 use crate::command::Report;
 use crate::executor::Executor;
+use crate::full_order::FullOrder;
 use crate::in_flight;
 use crate::snapshot::{Part, SnapshotJob, Timings};
 
@@ -76,7 +76,7 @@ pub(crate) struct UploadNode {
     /// Those of the subtask, if the node's input is exchanged by key; else none.
     pub(crate) key_groups: Range<u32>,
     /// Read by the task at the next barrier.
-    pub(crate) needs_full: Arc<AtomicBool>,
+    pub(crate) needs_full: Arc<FullOrder>,
 }
 
 impl Uploader {
@@ -176,7 +176,7 @@ impl Uploader {
             Err(error) => {
                 // What wasn't written now is in no later increment.
                 node.files.clear();
-                node.needs_full.store(true, Ordering::Release);
+                node.needs_full.need();
                 return Err(error);
             }
         };
@@ -188,8 +188,10 @@ impl Uploader {
         let (full, increments): (Vec<&FileEntry>, Vec<&FileEntry>) = node.files.iter().partition(|file| file.scope == FileScope::Full);
         let sum = |files: &[&FileEntry]| files.iter().map(|file| file.bytes).sum::<u64>();
         let is_due = increments.len() >= INCREMENTS_MAX || sum(&increments) > sum(&full).saturating_mul(INCREMENTS_BYTES_FACTOR);
-        if is_due || !self.incremental {
-            node.needs_full.store(true, Ordering::Release);
+        if !self.incremental {
+            node.needs_full.need();
+        } else if is_due {
+            node.needs_full.make_due();
         }
         Ok(bytes)
     }
