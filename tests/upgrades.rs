@@ -9,6 +9,7 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -475,6 +476,35 @@ fn state_that_is_given_up_is_given_up_once() {
         let told = folder.weir(&["plan", "plan.toml", "-s", &savepoint, "--drop-state", dropped]).run().with_code(3);
         assert!(told.text().contains(&format!("--drop-state {dropped}")), "{}", told.text());
         drop(folder.job(&job("count-1", ""), &["-s", &savepoint, "--drop-state", dropped]).run().failed(2, &["--drop-state"], &["has no"]));
+    }
+}
+
+#[test]
+fn a_swap_gives_a_state_up_that_the_new_version_has_in_another_form() {
+    const DISK: [&str; 4] = ["-D", "state.backend=disk", "-D", "state.memory=1MiB"];
+    for (function, codec, backend) in [("count-json", "json", &[][..]), ("count-map", "u64-le", &[]), ("count-json", "json", &DISK)] {
+        let folder = JobFolder::new();
+        let running = start(&folder, &job("count-1", ""), &[&["-p", "2"], backend].concat());
+        let build = other_build(&folder, 6);
+        let swap = ["swap", "words", "count", &build, "--function", function];
+        let told = folder.weir(&swap).run().failed(3, &["`count` can't be swapped"], &["count"]);
+        assert!(told.remedy.contains("--drop-state count"), "{told:?}");
+        drop(folder.weir(&[&swap[..], &["--drop-state", "count"]].concat()).run().with_code(0));
+        // What is counted from there on is there after a crash too.
+        let before = folder.parts_finished("out/counts").concat().lines().count();
+        running.until_poll(|| folder.parts_finished("out/counts").concat().lines().count() > before + 500);
+        running.signal(libc::SIGKILL);
+        drop(running.wait().with_code(KILLED));
+        let running = folder.job(&slow(&job("count-1", "")), backend).start();
+        until_found(&running);
+        let savepoint = stop(&folder, running);
+        let states = json(&folder, &["savepoint", "inspect", &savepoint, "--json"]);
+        assert_eq!((&states["nodes"][2]["function"], &states["nodes"][2]["states"][0]["codec"]), (&function.into(), &codec.into()), "{states:#}");
+        drop(folder.run(&job("count-1", ""), &["-s", &savepoint]).with_code(0));
+        let counts = folder.parts("out/counts").concat();
+        assert_eq!(counts.lines().count(), text().split_whitespace().count(), "each word was counted once");
+        let words: BTreeSet<_> = counts.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert!(counts.lines().filter(|line| line.ends_with("\t1")).count() > words.len(), "the counts began anew");
     }
 }
 

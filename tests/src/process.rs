@@ -270,9 +270,15 @@ impl Running {
     pub fn until_poll(&self, happened: impl Fn() -> bool) {
         let start = now();
         while !happened() {
-            assert!(now() - start < self.limit, "it never came");
+            assert!(now() - start < self.limit, "it never came: {}", self.said());
             pause();
         }
+    }
+
+    /// Its standard error until now, if that is read.
+    fn said(&self) -> String {
+        let content = self.stderr.as_ref().map(|stderr| stderr.content.0.lock().unwrap());
+        content.map_or_else(String::new, |content| String::from_utf8_lossy(&content.bytes).into_owned())
     }
 
     /// How many bytes wait in a standard output that nobody reads.
