@@ -116,7 +116,8 @@ fn a_store_that_refuses_or_isn_t_there_is_told_in_three_parts() {
 fn a_savepoint_in_a_bucket_is_whole_and_a_job_goes_on_from_it() {
     let folder = JobFolder::with_buckets(&["checkpoints", "out", "savepoints"]);
     let savepoints = "savepoint-dir = \"s3://savepoints/words\"\n";
-    let running = folder.job(&(slow() + savepoints), &["-q"]).start();
+    let running = folder.job(&(slow() + savepoints), &[]).start();
+    running.until_stderr(|bytes| String::from_utf8_lossy(bytes).lines().any(|line| line.starts_with("job ")));
     running.until_poll(|| !folder.names("out/counts").is_empty());
     let take = |words: &[&str]| folder.weir(words).run().with_code(0).text().trim().to_owned();
     let first = take(&["savepoint", "test", "--include-plugins"]);

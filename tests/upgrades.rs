@@ -60,6 +60,7 @@ fn slow(toml: &str) -> String {
 /// Starts the job, slow, and waits until some of its output is committed.
 fn start(folder: &JobFolder, toml: &str, arguments: &[&str]) -> Running {
     let running = folder.job(&slow(toml), arguments).start();
+    until_found(&running);
     until_output(folder, &running);
     running
 }
@@ -261,7 +262,7 @@ fn a_swapped_version_outlives_the_process_and_the_job_file_s_is_not_taken_for_it
         let build = other_build(&folder, 7);
         let at = if point.starts_with('v') { format!("{point}=kill@1") } else { format!("{point}=kill@40") };
         let running = folder.job(&slow(&job("count-1", "")), &["-p", "2"]).env("WEIR_FAIL_POINTS", &at).start();
-        running.until_poll(|| !folder.names("out/counts").is_empty());
+        until_found(&running);
         // The process may be gone before it can answer.
         drop(folder.weir(&["swap", "words", "count", &build, "--function", "count-2"]).run());
         drop(running.wait());
@@ -280,6 +281,7 @@ fn a_version_that_traps_on_trial_is_taken_back_with_its_state() {
         let points = if killed { "rollback-started=kill@1" } else { "some-acked=kill@100000" };
         let toml = job("count-1", &format!("config = {{ at = {at} }}"));
         let running = folder.job(&slow(&toml), &["-p", "2"]).env("WEIR_FAIL_POINTS", points).start();
+        until_found(&running);
         until_output(&folder, &running);
         let swap = ["swap", "words", "count", &build, "--function", "trap-at", "--probation", "1000", "--json"];
         drop(folder.weir(&swap).run());
@@ -512,7 +514,7 @@ fn a_swap_gives_a_state_up_that_the_new_version_has_in_another_form() {
 fn a_savepoint_that_fails_leaves_nothing() {
     let folder = JobFolder::new();
     let running = folder.job(&slow(&job("count-1", "")), &["-p", "2"]).env("WEIR_FAIL_POINTS", "savepoint-half-copied=error@1").start();
-    until_output(&folder, &running);
+    until_found(&running);
     drop(folder.weir(&["savepoint", "words"]).run().failed(1, &[], &["a test made this step fail"]));
     assert_eq!(folder.names("savepoints"), [] as [&str; 0]);
     finish(&folder, running, &job("count-1", ""));

@@ -304,6 +304,16 @@ impl Store {
         self.delete_files(&doomed.files).await
     }
 
+    /// Deletes the plugins that are kept: when the job is over, nothing is left that could go on with them.
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub async fn delete_components(&self) -> Result<()> {
+        let mut listed = self.list_folder(paths::COMPONENTS).await?;
+        listed.retain(|path| matches!(paths::place(path), paths::Place::Component(_)));
+        self.delete_files(&listed).await
+    }
+
     /// Deletes files in the order of the list. What is gone already is fine.
     ///
     /// # Errors

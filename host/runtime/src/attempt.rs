@@ -556,9 +556,15 @@ async fn complete(shared: &Shared, last: &Arc<DurableCheckpoint>, mut retained: 
     if let Some(store) = &shared.store {
         // In this order: whoever comes after a crash in between finds either the checkpoint, or that there is nothing to go on from.
         let is_ours = store.record_ended(OwnerEpoch(shared.owner.load(Ordering::Relaxed))).await?;
-        if is_ours && let Err(left) = store.delete(&retained.give_up()).await {
-            // The job has ended well; what is left only takes room.
-            tracing::warn!("{left}");
+        if is_ours {
+            let deleted = async {
+                store.delete(&retained.give_up()).await?;
+                store.delete_components().await
+            };
+            if let Err(left) = deleted.await {
+                // The job has ended well; what is left only takes room.
+                tracing::warn!("{left}");
+            }
         }
     }
     Ok(AttemptEnd { last_checkpoint: None })

@@ -327,7 +327,8 @@ async fn delete_all(shared: &Shared, store: &Store) -> Result<()> {
     manifests.sort_by_key(|manifest| manifest.checkpoint);
     let mut retained = Retained::new(1);
     manifests.iter().for_each(|manifest| retained.found(manifest));
-    store.delete(&retained.give_up()).await
+    store.delete(&retained.give_up()).await?;
+    store.delete_components().await
 }
 
 impl JobHandle {

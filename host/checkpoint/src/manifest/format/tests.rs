@@ -27,6 +27,7 @@ fn the_first_version_s_bytes_are_read_for_ever() {
     for operator in &mut manifest.operators {
         (operator.file_digest, operator.next, operator.key_codec) = (None, None, None);
         (operator.is_swapped, operator.has_component) = (false, false);
+        operator.file_function = None;
         operator.imports.clear();
     }
     assert_eq!(decode(&bytes), Ok(manifest));
