@@ -196,8 +196,8 @@ pub fn compare(
 fn check_given_up(manifest: &Manifest, name: &str, given_up: &[DroppedState]) -> Result<()> {
     for dropped in given_up {
         let refuse = |why: String, known: &[&str]| {
-            let remedy = weir_model::section::did_you_mean(&dropped.to_string(), known);
-            Err(Error::usage(format!("--drop-state {dropped}"), why, remedy))
+            let known = weir_model::section::did_you_mean(&dropped.to_string(), known);
+            Err(Error::usage(format!("--drop-state {dropped}"), why, format!("leave it out if that was given up before; otherwise {known}")))
         };
         let Some(operator) = manifest.operators.iter().find(|operator| operator.uid == dropped.uid) else {
             let known: Vec<_> = manifest.operators.iter().map(|operator| operator.uid.as_str()).collect();

@@ -34,8 +34,8 @@ pub(crate) struct PlannedJob {
 }
 
 impl PlannedJob {
-    /// Reads the job file, loads what it names, and checks that it fits together. A plugin whose file is gone is taken from the savepoint, or from the job's newest
-    /// checkpoint, if it is kept there.
+    /// Reads the job file, loads what it names, and checks that it fits together. A plugin whose file is gone is taken from where the job starts, if it is kept
+    /// there: a savepoint, a checkpoint, or the job's newest one.
     ///
     /// # Errors
     /// The first thing that doesn't fit.

@@ -101,7 +101,7 @@ pub(crate) fn terminal_columns(stream: &impl AsFd) -> Option<u16> {
 /// # Errors
 /// Those of the work, and when the system has no room for it.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let failed = |error: std::io::Error| Error::job("the savepoint can't be read", error.to_string(), "free some resources");
+    let failed = |error: std::io::Error| Error::job("the store can't be asked", error.to_string(), "free some resources");
     RuntimeBuilder::new_current_thread().enable_all().build().map_err(failed)?.block_on(work)
 }
 

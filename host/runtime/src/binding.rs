@@ -24,13 +24,13 @@ pub type LostPlugins<'a> = dyn Fn(&[&Node]) -> Result<Option<Bytes>> + 'a;
 pub(crate) struct PluginSet {
     by_name: BTreeMap<String, Plugin>,
     /// Those that were not read from their file.
-    found: BTreeMap<String, Bytes>,
+    found: Vec<(PluginDigest, Bytes)>,
 }
 
 impl PluginSet {
     /// Loads each plugin that an operator uses, once.
     pub(crate) fn load(graph: &JobGraph, engine: &PluginEngine, lost: &LostPlugins<'_>) -> Result<Self> {
-        let (mut by_name, mut found) = (BTreeMap::new(), BTreeMap::new());
+        let (mut by_name, mut found) = (BTreeMap::new(), Vec::new());
         for (name, spec) in &graph.plugins {
             let uses_it = |node: &&Node| matches!(&node.kind, NodeKind::Operator(operator) if operator.plugin == *name);
             let users: Vec<_> = graph.nodes.iter().filter(uses_it).collect();
@@ -43,7 +43,7 @@ impl PluginSet {
                 None => Plugin::load(engine, &spec.path).map_err(at)?,
                 Some(bytes) => {
                     let plugin = Plugin::from_bytes(engine, &spec.path.display().to_string(), &bytes).map_err(at)?;
-                    found.insert(name.clone(), bytes);
+                    found.push((plugin.digest(), bytes));
                     plugin
                 }
             };
@@ -52,13 +52,9 @@ impl PluginSet {
         Ok(Self { by_name, found })
     }
 
-    /// What was not read from its file.
-    pub(crate) fn found(&self) -> Vec<(PluginDigest, Bytes)> {
-        self.found.iter().filter_map(|(name, bytes)| Some((self.by_name.get(name)?.digest(), bytes.clone()))).collect()
-    }
-
-    pub(crate) fn into_plugins(self) -> BTreeMap<String, Plugin> {
-        self.by_name
+    /// All by their names, and those that were not read from their file.
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, Plugin>, Vec<(PluginDigest, Bytes)>) {
+        (self.by_name, self.found)
     }
 }
 
@@ -126,7 +122,7 @@ fn bind_operator(graph: &JobGraph, node: &Node, spec: &OperatorSpec, plugins: &P
     Ok(PlannedOperator {
         plugin: spec.plugin.clone(),
         digest: plugin.digest(),
-        file: (!plugins.found.contains_key(&spec.plugin)).then(|| plugin_spec.path.clone()),
+        file: plugins.found.iter().all(|(found, _)| *found != plugin.digest()).then(|| plugin_spec.path.clone()),
         imports: plugin.imports().to_vec(),
         function: function.clone(),
         config: spec.config.clone(),

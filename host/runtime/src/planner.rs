@@ -38,6 +38,7 @@ impl Plan {
         check_connected(&graph, &nodes, &edges)?;
         mark_chained(&nodes, &mut edges);
         let chains = chains(nodes.len(), &edges);
+        let (plugins, found) = plugins.into_parts();
         let plan = Self {
             name: graph.name,
             max_parallelism: graph.max_parallelism,
@@ -48,8 +49,8 @@ impl Plan {
             nodes,
             edges,
             chains,
-            found: plugins.found(),
-            plugins: plugins.into_plugins(),
+            plugins,
+            found,
         };
         plan.check_connectors(&graph.file, &graph.nodes)?;
         Ok(plan)

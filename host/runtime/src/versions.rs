@@ -1,5 +1,7 @@
 //! Which version of each operator's code runs: that of the job file, or one that was swapped in while the job ran.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use weir_checkpoint::compare::{Code, Comparison, GivenUp, JobOperator, before, compare};
 use weir_checkpoint::manifest::{Manifest, NextVersion, OperatorSnapshot};
@@ -64,7 +66,8 @@ pub(crate) async fn keep_plugins(plan: &Plan, store: &Store) -> Result<()> {
     for (digest, bytes) in &plan.found {
         store.put_component(*digest, bytes.clone()).await?;
     }
-    for operator in plan.nodes.iter().filter_map(PlannedNode::operator) {
+    let operators = plan.nodes.iter().filter_map(PlannedNode::operator);
+    for operator in operators.map(|operator| (operator.digest, operator)).collect::<BTreeMap<_, _>>().into_values() {
         keep_plugin(operator, store).await?;
     }
     Ok(())

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use weir_model::Error;
 use weir_model::id::Parallelism;
-use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::SystemClock;
-use weir_plugin::{EngineOptions, PluginEngine};
-use weir_runtime::{Job, JobOptions, Plan, PlannedKind};
+use weir_plugin::EngineOptions;
+use weir_runtime::{Job, JobOptions, PlannedKind};
 
 use crate::native;
+use crate::plan::plan;
 use crate::usage::cpu_ns;
 
 /// What a run is about.
@@ -25,18 +25,9 @@ pub(crate) enum Stage {
 /// Runs the job over `text`; gives the number of words, and the CPU nanoseconds from its start to its end.
 pub(crate) fn run(text: &Path, stage: Stage, parallelism: u32, in_wasm: bool) -> Result<(u64, u64), String> {
     let explain = |error: Error| error.to_string();
-    let engine = PluginEngine::new(EngineOptions::default()).map_err(explain)?;
     let toml = job_toml(text, stage);
     let parallelism = Parallelism::new(parallelism).ok_or("parallelism must be above 0")?;
-    let options = ParseOptions {
-        file: "bench.toml",
-        base: std::env::current_dir().map_err(|error| error.to_string())?,
-        default_parallelism: parallelism,
-        parallelism_override: None,
-        env: &|_| None,
-        overrides: &[],
-    };
-    let mut plan = Plan::build(parse(&toml, &options).map_err(explain)?, &engine).map_err(explain)?;
+    let mut plan = plan(&toml, parallelism, EngineOptions::default()).map_err(explain)?;
     if !in_wasm {
         for node in &mut plan.nodes {
             if let PlannedKind::Operator(operator) = &mut node.kind {

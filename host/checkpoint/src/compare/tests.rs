@@ -112,7 +112,11 @@ fn each_state_is_found_by_name_and_version() {
     check(set(Vec::new()), &["count.n"], Ok(&[("lines", Kept), ("count", Dropped), ("out", Kept)]));
     check(set(vec![n(map, "u64", 2)]), &["count.n"], Ok(&[("lines", Kept), ("count", Dropped), ("out", Kept)]));
     check(set(vec![n(map, "u64", 2)]), &["count.other"], Err("`count` has no state `other` in chk-5"));
-    check(set(vec![n(map, "u64", 2)]), &["cuont"], Err("chk-5 has no node `cuont` (did you mean `count`?)"));
+    check(
+        set(vec![n(map, "u64", 2)]),
+        &["cuont"],
+        Err("chk-5 has no node `cuont` (leave it out if that was given up before; otherwise did you mean `count`?)"),
+    );
     check(set(vec![n(map, "json", 2)]), &["count.n"], Ok(&[("lines", Kept), ("count", Dropped), ("out", Kept)]));
     let older = |manifest: &mut Manifest, job: &mut Vec<JobOperator>| {
         manifest.operators[1].states.push(state("n", StateKind::Map, "u64", 1));

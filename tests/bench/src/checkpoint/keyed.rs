@@ -11,14 +11,14 @@ use weir_checkpoint::stats::{CheckpointRecord, Status};
 use weir_checkpoint::store::Store;
 use weir_model::Error;
 use weir_model::id::Parallelism;
-use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::{SharedClock, SystemClock};
-use weir_plugin::{EngineOptions, PluginEngine};
+use weir_plugin::EngineOptions;
 use weir_runtime::metrics::{JobMetrics, NodeMetrics};
 use weir_runtime::{Job, JobOptions, Plan, PlannedKind};
 
 use crate::checkpoint::watched::{Calls, Gap};
 use crate::checkpoint::{folder, spread};
+use crate::plan::plan;
 use crate::usage::{cpu_ns, print, written_bytes};
 
 /// The job's name.
@@ -78,16 +78,7 @@ impl Run {
 
     /// The plan, its key-giving operator native and its counting one watched.
     fn plan(self, dir: &Path, clock: &SharedClock, calls: &Calls) -> Result<Plan, Error> {
-        let engine = PluginEngine::new(EngineOptions::default())?;
-        let options = ParseOptions {
-            file: "bench.toml",
-            base: std::env::current_dir().unwrap_or_default(),
-            default_parallelism: Parallelism::MAX,
-            parallelism_override: None,
-            env: &|_| None,
-            overrides: &[],
-        };
-        let mut plan = Plan::build(parse(&self.toml(dir), &options)?, &engine)?;
+        let mut plan = plan(&self.toml(dir), Parallelism::MAX, EngineOptions::default())?;
         for node in &mut plan.nodes {
             match (&mut node.kind, node.uid.as_str()) {
                 (PlannedKind::Operator(operator), "spread") => operator.guests = spread::guests(self.keys, clock.wall_ms(), &Arc::default()),

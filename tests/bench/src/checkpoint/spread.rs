@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use key_count::{key_of, place_in_fill};
 use weir_model::rows::{NO_TIMESTAMP, RowReader, push_row};
-use weir_plugin::{Breakage, Call, CallError, Guest, Migrate, Services, Work};
+use weir_plugin::{Breakage, Call, Services, Work};
 use weir_runtime::GuestMaker;
-use weir_state::OwnedColumn;
+
+use crate::stateless::Stateless;
 
 /// The parts that each second changes of all keys: a window of half of that moves on by its own width, so that every second, whenever it begins, sees
 /// the whole.
@@ -27,7 +28,13 @@ fn index(number: u64, keys: u64, since_ms: u64) -> u64 {
 /// Makes guests that give each number a key, and keep the newest number in `newest`: a job of one subtask has counted the records up to that one.
 pub(crate) fn guests(keys: u64, start_ms: i64, newest: &Arc<AtomicU64>) -> GuestMaker {
     let newest = Arc::clone(newest);
-    Arc::new(move |_, _| Ok(Box::new(Spread { keys, start_ms, newest: Arc::clone(&newest) })))
+    Arc::new(move |_, _| {
+        let spread = Spread { keys, start_ms, newest: Arc::clone(&newest) };
+        Ok(Box::new(Stateless(move |call: &Call<'_>, services: &mut Services| match call.work {
+            Work::Process { rows, .. } => services.emit(0, spread.rows(rows, call.context.processing_time)?),
+            Work::Finish => Ok(()),
+        })))
+    })
 }
 
 struct Spread {
@@ -49,28 +56,6 @@ impl Spread {
         }
         self.newest.store(newest, Ordering::Relaxed);
         Ok(rows)
-    }
-}
-
-impl Guest for Spread {
-    fn call(&mut self, call: &Call<'_>, mut services: Box<Services>) -> (Box<Services>, Result<(), CallError>) {
-        let result = match call.work {
-            Work::Process { rows, .. } => self.rows(rows, call.context.processing_time).and_then(|rows| services.emit(0, rows)),
-            Work::Finish => Ok(()),
-        };
-        (services, result.map_err(CallError::from))
-    }
-
-    fn migrate(&mut self, _: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
-        Err(CallError::Refused { row: None, message: "it keeps nothing".to_owned() })
-    }
-
-    fn renew(&mut self) -> Result<(), Breakage> {
-        Ok(())
-    }
-
-    fn is_worn(&self) -> bool {
-        false
     }
 }
 

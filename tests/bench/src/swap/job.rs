@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicU64;
 
 use weir_model::Error;
 use weir_model::id::Parallelism;
-use weir_model::job_file::{ParseOptions, parse};
 use weir_model::time::SharedClock;
-use weir_plugin::{Breakage, Call, CallError, EngineOptions, Guest, Migrate, PluginEngine, Services};
-use weir_runtime::{Plan, PlannedKind};
-use weir_state::OwnedColumn;
+use weir_plugin::{Call, EngineOptions, Services};
+use weir_runtime::{GuestMaker, Plan, PlannedKind};
 
 use crate::checkpoint::spread;
 use crate::checkpoint::watched::Calls;
+use crate::plan::plan;
+use crate::stateless::Stateless;
 
 /// The plugin whose versions are swapped.
 pub(super) const PLUGIN: &str = "target/plugins/key_count.wasm";
@@ -59,46 +59,18 @@ impl Load {
 
     /// The plan, its key-giving operator native and a watched one behind the counting one.
     pub(super) fn plan(self, dir: &Path, clock: &SharedClock, seen: &Seen) -> Result<Plan, Error> {
-        let engine = PluginEngine::new(EngineOptions { cache_dir: Some(dir.join("compiled")) })?;
-        let options = ParseOptions {
-            file: "bench.toml",
-            base: std::env::current_dir().unwrap_or_default(),
-            default_parallelism: Parallelism::MAX,
-            parallelism_override: None,
-            env: &|_| None,
-            overrides: &[],
-        };
-        let mut plan = Plan::build(parse(&self.toml(dir), &options)?, &engine)?;
+        let engine = EngineOptions { cache_dir: Some(dir.join("compiled")) };
+        let mut plan = plan(&self.toml(dir), Parallelism::MAX, engine)?;
         for node in &mut plan.nodes {
             match (&mut node.kind, node.uid.as_str()) {
                 (PlannedKind::Operator(operator), "spread") => operator.guests = spread::guests(self.keys, clock.wall_ms(), &seen.newest),
                 (PlannedKind::Operator(operator), "watch") => {
-                    operator.guests = seen.outputs.watch(Arc::new(|_, _| Ok(Box::new(Ignore))), Arc::clone(clock));
+                    let ignore: GuestMaker = Arc::new(|_, _| Ok(Box::new(Stateless(|_: &Call<'_>, _: &mut Services| Ok(())))));
+                    operator.guests = seen.outputs.watch(ignore, Arc::clone(clock));
                 }
                 _ => {}
             }
         }
         Ok(plan)
-    }
-}
-
-/// Takes anything and emits nothing.
-struct Ignore;
-
-impl Guest for Ignore {
-    fn call(&mut self, _: &Call<'_>, services: Box<Services>) -> (Box<Services>, Result<(), CallError>) {
-        (services, Ok(()))
-    }
-
-    fn migrate(&mut self, _: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
-        Err(CallError::Refused { row: None, message: "it keeps nothing".to_owned() })
-    }
-
-    fn renew(&mut self) -> Result<(), Breakage> {
-        Ok(())
-    }
-
-    fn is_worn(&self) -> bool {
-        false
     }
 }
