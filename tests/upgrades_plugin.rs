@@ -26,7 +26,7 @@ use weir_tests::built;
 fn plugin() -> &'static Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
     PLUGIN.get_or_init(|| {
-        let engine = PluginEngine::new(EngineOptions { cache_dir: Some(built::cache()) }).unwrap();
+        let engine = PluginEngine::new(EngineOptions { cache_dir: Some(built::cache()), compiler: None }).unwrap();
         Plugin::load(&engine, &built::plugin("upgrades")).unwrap()
     })
 }
@@ -39,6 +39,7 @@ fn place(function: &str, config: &[(&str, &str)]) -> Subtask {
         index: 0,
         parallelism: 1,
         max_parallelism: 128,
+        checkpoint: 0,
     }
 }
 

@@ -50,8 +50,15 @@ pub fn start(plugin: &Plugin, function: &str, on_error: OnError) -> Result<Opera
 pub fn start_within(plugin: &Plugin, function: &str, on_error: OnError, limits: InstanceLimits) -> Result<OperatorSubtask> {
     let description = plugin.description().function(function).unwrap_or_else(|| panic!("the faulty plugin has no function {function}")).clone();
     let identity = Identity { uid: "bad-one".to_owned(), function: function.to_owned(), digest: plugin.digest().to_string() };
-    let place =
-        Subtask { uid: "bad-one".to_owned(), function: description.clone(), config: Vec::new(), index: 0, parallelism: 1, max_parallelism: 128 };
+    let place = Subtask {
+        uid: "bad-one".to_owned(),
+        function: description.clone(),
+        config: Vec::new(),
+        index: 0,
+        parallelism: 1,
+        max_parallelism: 128,
+        checkpoint: 0,
+    };
     let guest = plugin.instantiate(place, limits).map_err(|breakage| identity.error(format!("it can't be started: {breakage}"), Some(&breakage)))?;
     let services =
         Services::new("bad-one", vec![OutputPort { keyed: false }; description.outputs.len()], limits, KeyedState::new(&description.states, 7));

@@ -1,17 +1,33 @@
-//! `cargo xtask setup`: makes this machine able to build plugins, and says how.
+//! `cargo xtask setup`: makes this machine able to build plugins, in Rust or in all languages, and says how.
 
 use std::process::{Command, Stdio};
 
 use crate::fault::{Fault, Result};
 use crate::process::{self, Bounded};
-use crate::say;
+use crate::repo::Repo;
 use crate::toolchain::{DebianLacks, Sysroot, TARGET, Toolchain};
+use crate::{languages, say};
 
 /// The packages of Debian's way, without a linker.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Without a network rustup may wait for ever.
 const RUSTUP_SECONDS_MAX: u64 = 60;
+
+/// `setup [--languages]`.
+pub(crate) fn verb(repo: &Repo, arguments: &[String]) -> Result<()> {
+    match arguments {
+        [] => run().map(drop),
+        [option] if option == "--languages" => {
+            run()?;
+            languages::install(repo)
+        }
+        _ => {
+            let why = format!("it takes nothing but `--languages`, and got `{}`", arguments.join(" "));
+            Err(Fault::usage("`cargo xtask setup` can't be run as given", why, "run `cargo xtask setup --languages`"))
+        }
+    }
+}
 
 /// Finds or installs a way to build for Wasm; at once if there is one.
 ///
@@ -63,14 +79,20 @@ fn install_by_rustup() -> Result<(), String> {
 
 /// Asks Debian for a compiler with the library's sources; the reason if it can't.
 fn install_by_apt(lacks: &DebianLacks) -> Result<(), String> {
+    let packages = packages(lacks);
+    say::progress("installing Debian's compiler instead");
+    install_packages(&packages)
+}
+
+/// Installs Debian's packages; the reason if it can't.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<(), String> {
     if !process::on_path("apt-get") {
         return Err("this is not Debian".to_owned());
     }
     let Some(prefix) = administrator() else {
         return Err("installing packages takes root, or sudo without a password".to_owned());
     };
-    let packages = packages(lacks);
-    say::progress(&format!("installing Debian's compiler instead: apt-get install {}", packages.join(" ")));
+    say::progress(&format!("apt-get install {}", packages.join(" ")));
     // A list of packages that is only partly fresh may still do.
     if let Err(fault) = process::run(&mut apt(&prefix, &["update", "-qq"]), "") {
         say::progress(&format!("{}: {}; going on with the package lists at hand", fault.what, fault.why));

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::fault::{Fault, Result};
 use crate::measure::Stopwatch;
 use crate::repo::{self, Repo};
-use crate::{bench, plugins, process, say, setup, tidy};
+use crate::{bench, languages, plugins, process, say, setup, tidy};
 
 /// Tests that passed and failed, summed over all test binaries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,21 @@ pub(crate) fn run(repo: &Repo, arguments: &[String]) -> Result<()> {
     let mut steps = Steps { tally: Tally::default(), failed: Vec::new() };
     steps.step("plugins", |_| plugins::build(repo, &setup::run()?));
     steps.step("build", |_| cargo(repo, &repo::build("weir")));
-    steps.step("tests", |tally| count(host_tests(repo, &request), tally));
+    let mut languages = Vec::new();
+    steps.step("languages", |_| {
+        languages = languages::build(repo)?;
+        check_required(&languages)
+    });
+    steps.step("tests", |tally| count(host_tests(repo, &request, &languages), tally));
     steps.step("plugin tests", |tally| count(plugin_tests(repo, &request), tally));
     if request.filters.is_empty() {
+        steps.step("tests in other languages", |_| languages::test(repo));
         if !request.fast {
             // Too short to measure anything: it shows that the benchmarks run and that all their variants give the same.
             steps.step("benchmarks, once", |_| {
-                ["word-count", "checkpoint", "disk", "swap"].into_iter().try_for_each(|name| bench::run(repo, &[name, "--check"].map(str::to_owned)))
+                ["word-count", "checkpoint", "disk", "swap", "languages"]
+                    .into_iter()
+                    .try_for_each(|name| bench::run(repo, &[name, "--check"].map(str::to_owned)))
             });
             steps.step("clippy", |_| {
                 component("clippy", "cargo-clippy")?;
@@ -118,9 +126,24 @@ impl Steps {
     }
 }
 
-/// The host's tests, with those in the documentation.
-fn host_tests(repo: &Repo, request: &Request) -> Command {
+/// The languages that must not be skipped, with commas between them: where they come from a machine that has their tools.
+const REQUIRED: &str = "WEIR_LANGUAGES";
+
+/// A fault when a language that must not be skipped was.
+fn check_required(built: &[String]) -> Result<()> {
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    let skipped: Vec<&str> = required.split(',').filter(|name| !name.is_empty() && !built.iter().any(|built| built == name)).collect();
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    let why = format!("{REQUIRED} asks for {}", skipped.join(", "));
+    Err(Fault::failed("a language was skipped that must not be", why, "run `cargo xtask setup --languages`"))
+}
+
+/// The host's tests, with those in the documentation. The suite is held against every language that was built.
+fn host_tests(repo: &Repo, request: &Request, languages: &[String]) -> Command {
     let mut command = repo.cargo();
+    command.env(REQUIRED, languages.join(","));
     command.args(["test", "--quiet", "--release", "--workspace", "--no-fail-fast"]);
     if request.fast {
         command.args(["--lib", "--bins", "--tests"]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::fault::{Fault, Result};
 use crate::repo::Repo;
-use crate::{bench, demo, plugins, setup, test, tidy, torture};
+use crate::{bench, demo, languages, plugins, setup, test, tidy, torture};
 
 /// One thing `cargo xtask` can do.
 pub(crate) struct Verb {
@@ -21,7 +21,7 @@ pub(crate) struct Verb {
 }
 
 /// Every verb, in the order in which a newcomer needs them.
-const VERBS: [Verb; 7] = [
+const VERBS: [Verb; 8] = [
     Verb {
         name: "demo",
         about: "build everything and run the two example jobs on real input",
@@ -38,10 +38,10 @@ const VERBS: [Verb; 7] = [
     },
     Verb {
         name: "setup",
-        about: "install what building plugins needs, if it is missing",
-        example: "cargo xtask setup",
-        takes_arguments: false,
-        run: |_, _| setup::run().map(drop),
+        about: "install what building plugins needs, if it is missing; --languages: in all languages, not in Rust alone",
+        example: "cargo xtask setup --languages",
+        takes_arguments: true,
+        run: setup::verb,
     },
     Verb {
         name: "plugins",
@@ -49,6 +49,13 @@ const VERBS: [Verb; 7] = [
         example: "cargo xtask plugins",
         takes_arguments: false,
         run: |repo, _| plugins::run(repo),
+    },
+    Verb {
+        name: "languages",
+        about: "build the conformance plugins of all languages whose tools are there into target/plugins/conformance-*.wasm",
+        example: "cargo xtask languages",
+        takes_arguments: false,
+        run: |repo, _| languages::run(repo),
     },
     Verb {
         name: "bench",

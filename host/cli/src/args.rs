@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// Build, check or describe a plugin
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Compile a component from standard input to standard output: `weir` calls itself so
+    #[command(hide = true)]
+    CompileComponent,
     /// Print a completion script for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions {

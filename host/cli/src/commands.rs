@@ -17,6 +17,7 @@ mod take;
 use weir_model::{Error, Result};
 
 use crate::args::{Cli, Command, PluginCommand, SavepointArgs};
+use crate::compiling;
 use crate::exit_code::ExitCode;
 use crate::logging;
 use crate::machine::Machine;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, machine: &Machine) -> Result<ExitCode> {
         Command::Plugin(PluginCommand::Build(args)) => plugin::build::run(&args, &cli.global),
         Command::Plugin(PluginCommand::Check(args)) => plugin::show::check(&args, &cli.global),
         Command::Plugin(PluginCommand::Describe(args)) => plugin::show::describe(&args, &cli.global),
+        Command::CompileComponent => compiling::serve(),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command } => completions::man(&command),
     }

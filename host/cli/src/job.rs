@@ -18,7 +18,7 @@ use weir_runtime::{Plan, PlannedKind, StartFrom};
 
 use crate::args::{Global, JobArgs};
 use crate::machine::{Machine, block_on, cache_dir};
-use crate::output;
+use crate::{compiling, output};
 
 /// A job file larger than this is something else.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -111,7 +111,7 @@ fn read_job(path: &Path, define: &[(String, String)], parallelism: Option<Parall
 /// When the machine can't run it.
 pub(crate) fn engine(global: &Global) -> Result<PluginEngine> {
     let cache_dir: Option<PathBuf> = if global.no_cache { None } else { cache_dir(env) };
-    PluginEngine::new(EngineOptions { cache_dir })
+    PluginEngine::new(EngineOptions { cache_dir, compiler: Some(compiling::compiler()) })
 }
 
 fn env(name: &str) -> Option<String> {

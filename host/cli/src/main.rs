@@ -7,6 +7,7 @@ mod logging;
 mod signals;
 mod output;
 mod progress;
+mod compiling;
 mod summary;
 mod atomic_file;
 mod fail_points;

@@ -42,6 +42,13 @@ pub(crate) fn note(text: &str) {
     progress::aside(|| drop(io::stderr().lock().write_all(format!("{text}\n").as_bytes())));
 }
 
+/// Writes a line to standard error that the next one replaces; only on a terminal.
+pub(crate) fn note_passing(text: &str) {
+    if io::stderr().is_terminal() {
+        progress::aside(|| drop(io::stderr().lock().write_all(format!("\r\x1b[K{text}").as_bytes())));
+    }
+}
+
 /// Shows an error on standard error and gives the exit code that stands for it.
 ///
 /// An interruption is no error of the user's, such as when the reader of a pipe has seen enough: nothing is shown.

@@ -69,11 +69,12 @@ const COLUMNS_FOR_BYTES: u16 = 110;
 /// A column that is only there when one of its figures isn't 0.
 type Extra = (&'static str, &'static str, fn(&SubtaskMetrics) -> u64);
 
-const EXTRAS: [Extra; 4] = [
+const EXTRAS: [Extra; 5] = [
     ("keys", ">KEYS", |subtask| subtask.keys.get()),
     ("skipped", ">SKIPPED", |subtask| subtask.skipped.get()),
     ("dead_letters", ">DEAD LETTERS", |subtask| subtask.dead_letters.get()),
     ("broken_instances", ">BROKEN INSTANCES", |subtask| subtask.broken_instances.get()),
+    ("recycled_instances", ">RECYCLED INSTANCES", |subtask| subtask.recycled_instances.get()),
 ];
 
 impl Summary<'_> {

@@ -47,10 +47,16 @@ pub struct PluginSpec {
     pub line: usize,
     /// The component, absolute or relative to the working folder.
     pub path: PathBuf,
-    /// The most memory one instance may have, bytes.
-    pub memory_bytes_max: u64,
+    /// The most memory one instance may have, bytes; `None`: what its language needs.
+    pub memory_bytes_max: Option<u64>,
     /// The longest that one call may take.
     pub call_timeout: Duration,
+    /// Whether its instances see the machine's clock.
+    pub clock: bool,
+    /// Whether they see random numbers of the machine.
+    pub random: bool,
+    /// The environment variables that they see.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A source, an operator or a sink.

@@ -10,6 +10,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 use weir_model::{Error, Result};
 
+use crate::compile::Compiler;
 use crate::compile_cache::CompileCache;
 use crate::host_functions::{HostData, link};
 use crate::limits::STACK_BYTES_MAX;
@@ -22,6 +23,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub struct EngineOptions {
     /// Where compiled components are kept between runs; `None`: nowhere.
     pub cache_dir: Option<PathBuf>,
+    /// Who compiles components; `None`: this process.
+    pub compiler: Option<Compiler>,
 }
 
 /// Compiles, caches and runs plugins. One per process; cheap to clone.
@@ -34,6 +37,7 @@ pub(crate) struct EngineInner {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<HostData>,
     pub(crate) cache: Option<CompileCache>,
+    pub(crate) compiler: Option<Compiler>,
     /// Dropping it ends the ticking thread.
     _ticker: Sender<()>,
 }
@@ -56,7 +60,7 @@ impl PluginEngine {
         let settings = hasher.finish();
         let cache = options.cache_dir.map(|dir| CompileCache::new(dir, settings));
         let ticker = start_ticker(&engine).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { inner: Arc::new(EngineInner { engine, linker, cache, _ticker: ticker }) })
+        Ok(Self { inner: Arc::new(EngineInner { engine, linker, cache, compiler: options.compiler, _ticker: ticker }) })
     }
 }
 
@@ -66,7 +70,8 @@ impl std::fmt::Debug for PluginEngine {
     }
 }
 
-fn config() -> Config {
+/// The settings that decide how components are compiled.
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);

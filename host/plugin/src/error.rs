@@ -24,6 +24,8 @@ pub(crate) enum LoadError {
     ForbiddenImport(String),
     #[error("it imports `{0}`: timers are not supported yet")]
     Timers(String),
+    #[error("it can't be compiled: {0}")]
+    Compile(String),
     #[error("{0}")]
     Shape(String),
     #[error("`describe` {0}")]
@@ -40,9 +42,10 @@ impl LoadError {
             Self::OtherWorld(_) => "build it against weir's world in wit/ (`export weir:operator/operator`)",
             Self::UnknownVersion { .. } => "build it with the SDK of this weir, or use the weir that knows this contract",
             Self::ForbiddenImport(_) => {
-                "weir plugins see no files, network, clock or environment: build for a target without WASI, such as wasm32-unknown-unknown"
+                "weir plugins see no files and no network: build without what uses them, or for a target without WASI, such as wasm32-unknown-unknown"
             }
             Self::Timers(_) => "build the function without timers, or wait for the version of weir that has them",
+            Self::Compile(_) => "give the machine more memory, or make the plugin smaller",
             Self::Shape(_) => "build it with the SDK of this weir, whose types are those of wit/",
             Self::Describe(_) => "correct what the plugin says of itself and build it again",
         }

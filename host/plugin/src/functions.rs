@@ -1,5 +1,7 @@
 //! What the host can call: a component's exports, their types checked, and what a failed call means.
 
+use std::sync::Arc;
+
 use wasmtime::component::{ComponentNamedList, Func, Instance, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Store, Trap};
 use weir_model::describe::PluginDescription;
@@ -10,10 +12,11 @@ use crate::error::{Breakage, LoadError};
 use crate::host_functions::HostData;
 use crate::limits::{InstanceLimits, Limiter, STACK_BYTES_MAX};
 use crate::services::Services;
+use crate::wasi::{Capabilities, Random, Wasi};
 
-/// A store for one instance.
-pub(crate) fn new_store(engine: &PluginEngine, limits: &InstanceLimits) -> Store<HostData> {
-    let mut store = Store::new(&engine.inner.engine, HostData { services: None, limiter: Limiter::new(limits) });
+/// A store for one instance, which sees this system.
+pub(crate) fn new_store(engine: &PluginEngine, limits: &InstanceLimits, wasi: Wasi) -> Store<HostData> {
+    let mut store = Store::new(&engine.inner.engine, HostData { services: None, limiter: Limiter::new(limits), wasi });
     store.limiter(|data| &mut data.limiter);
     store.set_hostcall_fuel(limits.output_bytes_max.saturating_add(limits.state_bytes_max));
     store.epoch_deadline_trap();
@@ -34,7 +37,8 @@ where
 
 /// Asks a fresh instance what the plugin is, and checks the types of all the functions that a job will call.
 pub(crate) fn describe(engine: &PluginEngine, pre: &InstancePre<HostData>, limits: &InstanceLimits) -> Result<PluginDescription, LoadError> {
-    let mut store = new_store(engine, limits);
+    let wasi = Wasi::new(Arc::new(Capabilities::default()), Random::new("describe", 0, 0, 0));
+    let mut store = new_store(engine, limits, wasi);
     let failed = |error: &wasmtime::Error, store: &Store<HostData>| LoadError::Describe(format!("failed: {}", breakage(error, store, limits)));
     let instance = pre.instantiate(&mut store).map_err(|error| failed(&error, &store))?;
     Functions::find(&mut store, &instance).map_err(LoadError::Shape)?;
@@ -79,7 +83,7 @@ pub(crate) fn breakage(error: &wasmtime::Error, store: &Store<HostData>, limits:
     if let Some(breakage) = error.downcast_ref::<Breakage>() {
         return breakage.clone();
     }
-    let said = store.data().services.as_ref().and_then(|services| services.last_error());
+    let said = store.data().last_words();
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Breakage::Deadline(limits.call_timeout),
         Some(Trap::StackOverflow) => Breakage::Stack { limit_bytes: STACK_BYTES_MAX },

@@ -28,6 +28,9 @@ pub trait Guest: Send {
     /// When the fresh one can't be made or opened.
     fn renew(&mut self) -> Result<(), Breakage>;
 
+    /// Random numbers follow from this checkpoint from now on.
+    fn reseed(&mut self, _checkpoint: u64) {}
+
     /// Whether the instance has been used so much, or has grown so large, that it should be renewed before its next call.
     fn is_worn(&self) -> bool;
 }
@@ -98,4 +101,6 @@ pub struct Subtask {
     pub parallelism: u32,
     /// The number of key groups.
     pub max_parallelism: u32,
+    /// The checkpoint that the instance goes on from; 0: none.
+    pub checkpoint: u64,
 }

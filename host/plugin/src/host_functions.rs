@@ -8,12 +8,28 @@ use crate::bindings::v0_1;
 use crate::error::Breakage;
 use crate::limits::Limiter;
 use crate::services::{LogLevel, Services};
+use crate::wasi::{self, Wasi};
 
 /// What host functions reach through the store.
 pub(crate) struct HostData {
     /// `None` outside of calls that may use the host's services.
     pub(crate) services: Option<Box<Services>>,
     pub(crate) limiter: Limiter,
+    pub(crate) wasi: Wasi,
+}
+
+impl HostData {
+    /// What the guest said last in the running call, as an error: where SDKs leave a panic's message, and languages what ended them.
+    pub(crate) fn last_words(&self) -> Option<&str> {
+        self.services.as_ref().and_then(|services| services.last_error()).or_else(|| self.wasi.last_words())
+    }
+
+    /// Ends a call; gives back its services.
+    pub(crate) fn end_call(&mut self) -> Option<Box<Services>> {
+        let mut services = self.services.take()?;
+        self.wasi.end_call(&mut services);
+        Some(services)
+    }
 }
 
 type HostResult<T> = wasmtime::Result<T>;
@@ -28,6 +44,7 @@ fn services<'a>(store: &'a mut StoreContextMut<'_, HostData>) -> HostResult<&'a 
 pub(crate) fn link(linker: &mut Linker<HostData>) -> HostResult<()> {
     type Store<'a> = StoreContextMut<'a, HostData>;
     linker.instance(v0_1::TYPES)?;
+    wasi::link(linker)?;
     let mut output = linker.instance(v0_1::OUTPUT)?;
     output.func_wrap("emit", |mut store: Store<'_>, (output, rows): (u32, WasmList<u8>)| {
         let length = rows.as_le_slice(&store).len();

@@ -1,5 +1,6 @@
 //! One instance of a component, serving one function of one subtask.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
@@ -12,11 +13,12 @@ use crate::error::{Breakage, CallError};
 use crate::functions::{
     Answer, FinishParameters, Functions, MigrateAnswer, MigrateParameters, OpenParameters, ProcessParameters, breakage, new_store,
 };
-use crate::guest::{Call, Guest, Migrate, Subtask, Work};
+use crate::guest::{Call, CallContext, Guest, Migrate, Subtask, Work};
 use crate::host_functions::HostData;
 use crate::limits::InstanceLimits;
 use crate::load::Plugin;
 use crate::services::Services;
+use crate::wasi::{Random, Wasi};
 
 /// One live instance.
 struct Live {
@@ -27,8 +29,9 @@ struct Live {
 
 impl Live {
     /// Prepares for a call; gives the limits that hold for it.
-    fn begin(&mut self, services: Box<Services>, timeout: Duration, limits: InstanceLimits) -> InstanceLimits {
+    fn begin(&mut self, services: Box<Services>, timeout: Duration, limits: InstanceLimits, context: CallContext) -> InstanceLimits {
         self.store.data_mut().services = Some(services);
+        self.store.data_mut().wasi.begin_call(context.processing_time);
         self.store.set_epoch_deadline(deadline_ticks(timeout));
         self.store.data_mut().limiter.forget_denial();
         self.calls += 1;
@@ -42,6 +45,8 @@ pub(crate) struct WasmGuest {
     subtask: Subtask,
     limits: InstanceLimits,
     live: Option<Live>,
+    /// The checkpoint that chance follows from, and the instances made since.
+    epoch: (u64, u64),
 }
 
 impl Plugin {
@@ -50,7 +55,7 @@ impl Plugin {
     /// # Errors
     /// When it can't be instantiated within its limits, or its `open` fails.
     pub fn instantiate(&self, subtask: Subtask, limits: InstanceLimits) -> Result<Box<dyn Guest>, Breakage> {
-        let mut guest = WasmGuest { plugin: self.clone(), subtask, limits, live: None };
+        let mut guest = WasmGuest { plugin: self.clone(), epoch: (subtask.checkpoint, 0), subtask, limits, live: None };
         guest.renew()?;
         Ok(Box::new(guest))
     }
@@ -68,7 +73,9 @@ impl Plugin {
 
 impl WasmGuest {
     fn fresh(&self) -> Result<Live, Breakage> {
-        let mut store = new_store(&self.plugin.engine, &self.limits);
+        let random = Random::new(&self.subtask.uid, self.subtask.index, self.epoch.0, self.epoch.1);
+        let wasi = Wasi::new(Arc::clone(&self.plugin.granted), random);
+        let mut store = new_store(&self.plugin.engine, &self.limits, wasi);
         let instance = self.plugin.pre.instantiate(&mut store).map_err(|error| breakage(&error, &store, &self.limits))?;
         let functions = Functions::find(&mut store, &instance).map_err(Breakage::Contract)?;
         // A guest may log from `open` (an SDK's panic hook does): it gets services whose log is kept and whose rest is thrown away.
@@ -84,7 +91,9 @@ impl WasmGuest {
         let opened = open.call(&mut store, (&self.subtask.function.name, &self.subtask.config, place));
         match opened {
             Ok((Ok(()),)) => {
-                store.data_mut().services = None;
+                if let Some(mut services) = store.data_mut().end_call() {
+                    services.write_log(false);
+                }
                 Ok(Live { store, functions, calls: 0 })
             }
             Ok((Err(message),)) => Err(Breakage::Open(cut(message))),
@@ -117,9 +126,9 @@ impl Guest for WasmGuest {
         let Some(live) = &mut self.live else {
             return (services, Err(Breakage::Trap("its instance is gone".to_owned()).into()));
         };
-        let limits = live.begin(services, call.timeout, self.limits);
+        let limits = live.begin(services, call.timeout, self.limits, call.context);
         let answer = Self::invoke(live, call).map_err(|error| breakage(&error, &live.store, &limits));
-        let services = live.store.data_mut().services.take();
+        let services = live.store.data_mut().end_call();
         // Only this function takes the services out, and it has put them in above.
         let services = services.unwrap_or_else(|| Box::new(Services::detached(&self.subtask.uid, self.limits)));
         let result = match answer {
@@ -135,15 +144,16 @@ impl Guest for WasmGuest {
 
     fn migrate(&mut self, migrate: &Migrate<'_>) -> Result<OwnedColumn, CallError> {
         let live = self.live.as_mut().ok_or_else(|| Breakage::Trap("its instance is gone".to_owned()))?;
-        // It may log, and nothing else.
-        let limits = live.begin(Box::new(Services::detached(&self.subtask.uid, self.limits)), migrate.timeout, self.limits);
+        // It may log, and nothing else: not even the time is there.
+        let no_time = CallContext { watermark: i64::MIN, processing_time: 0 };
+        let limits = live.begin(Box::new(Services::detached(&self.subtask.uid, self.limits)), migrate.timeout, self.limits, no_time);
         let Column { lengths, data } = migrate.values;
         // SAFETY: `Functions::find` has checked this function against the same types, but for the lifetime.
         #[expect(unsafe_code, reason = "checking the type again would cost every call; see SAFETY")]
         let function = unsafe { TypedFunc::<MigrateParameters<'_>, MigrateAnswer>::new_unchecked(live.functions.migrate) };
         let answer = function.call(&mut live.store, (migrate.state, migrate.from_version, v0_1::ColumnArgument { lengths, data }));
         let answer = answer.map_err(|error| breakage(&error, &live.store, &limits));
-        if let Some(mut services) = live.store.data_mut().services.take() {
+        if let Some(mut services) = live.store.data_mut().end_call() {
             services.write_log(answer.is_err());
         }
         let result = match answer {
@@ -160,11 +170,19 @@ impl Guest for WasmGuest {
     fn renew(&mut self) -> Result<(), Breakage> {
         self.live = None;
         self.live = Some(self.fresh()?);
+        self.epoch.1 += 1;
         Ok(())
     }
 
+    fn reseed(&mut self, checkpoint: u64) {
+        self.epoch = (checkpoint, 1);
+        if let Some(live) = &mut self.live {
+            live.store.data_mut().wasi.reseed(Random::new(&self.subtask.uid, self.subtask.index, checkpoint, 0));
+        }
+    }
+
     fn is_worn(&self) -> bool {
-        let worn = |live: &Live| live.calls >= self.limits.recycle_calls || live.store.data().limiter.memory_bytes() > self.limits.recycle_bytes();
+        let worn = |live: &Live| live.calls >= self.limits.recycle_calls || live.store.data().limiter.memory_bytes() > self.limits.worn_bytes();
         self.live.as_ref().is_none_or(worn)
     }
 }

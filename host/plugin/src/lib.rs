@@ -7,14 +7,17 @@ pub mod error;
 mod limits;
 mod services;
 mod guest;
+mod wasi;
 mod host_functions;
 mod compile_cache;
+pub mod compile;
 pub mod engine;
 mod functions;
 pub mod load;
 mod instance;
 pub mod transaction;
 
+pub use compile::Compiler;
 pub use engine::{EngineOptions, PluginEngine};
 pub use error::{Breakage, CallError};
 pub use guest::{Call, CallContext, Guest, Migrate, Subtask, Work};
@@ -25,3 +28,4 @@ pub use transaction::{
     DeadLetter, EXAMPLE_BYTES_MAX, Identity, NewVersion, OperatorSubtask, Outputs, ShadowCounts, ShadowExample, ShadowRow, Step, TransactionCounts,
     TriedMigration,
 };
+pub use wasi::Capabilities;

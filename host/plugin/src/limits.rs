@@ -26,6 +26,8 @@ pub struct InstanceLimits {
     pub state_bytes_max: usize,
     /// An instance is replaced by a fresh one after this many calls, so that a leaking guest can't grow for ever.
     pub recycle_calls: u64,
+    /// It is replaced as well when its memory has grown beyond this, or beyond three quarters of what it may have.
+    pub recycle_bytes: u64,
 }
 
 impl Default for InstanceLimits {
@@ -36,14 +38,26 @@ impl Default for InstanceLimits {
             output_bytes_max: 64 << 20,
             state_bytes_max: 64 << 20,
             recycle_calls: 1 << 20,
+            recycle_bytes: u64::MAX,
         }
     }
 }
 
 impl InstanceLimits {
-    /// Memory beyond which an instance is replaced after a call: three quarters of what it may have.
-    pub(crate) fn recycle_bytes(&self) -> u64 {
-        self.memory_bytes_max / 4 * 3
+    /// What instances of a language need: interpreters hold on to memory, and some never give it back. The sizes are several times what each has when it starts.
+    pub(crate) fn for_language(language: &str) -> Self {
+        let (memory_bytes_max, recycle_bytes) = match language {
+            "python" => (512 << 20, 128 << 20),
+            "go" => (512 << 20, 128 << 20),
+            "javascript" => (256 << 20, 64 << 20),
+            _ => return Self::default(),
+        };
+        Self { memory_bytes_max, recycle_bytes, ..Self::default() }
+    }
+
+    /// Memory beyond which an instance is replaced after a call.
+    pub(crate) fn worn_bytes(&self) -> u64 {
+        self.recycle_bytes.min(self.memory_bytes_max / 4 * 3)
     }
 }
 

@@ -14,11 +14,13 @@ use weir_model::graph::DEAD_LETTER_PORT;
 use weir_model::id::PluginDigest;
 
 use crate::bindings::v0_1;
+use crate::compile;
 use crate::engine::PluginEngine;
 use crate::error::LoadError;
 use crate::functions;
 use crate::host_functions::HostData;
 use crate::limits::InstanceLimits;
+use crate::wasi::{Capabilities, Offer, link_closed, offer};
 
 /// A plugin that has passed every check that doesn't need a job.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub struct Plugin {
     pub(crate) digest: PluginDigest,
     description: Arc<PluginDescription>,
     imports: Arc<[String]>,
+    pub(crate) granted: Arc<Capabilities>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -62,22 +65,27 @@ impl Plugin {
     /// # Errors
     /// As [`Self::load`].
     pub fn from_bytes(engine: &PluginEngine, name: &str, bytes: &[u8]) -> Result<Self> {
-        Self::check(engine, bytes).map_err(|error| error.explain(name))
+        Self::check(engine, name, bytes).map_err(|error| error.explain(name))
     }
 
-    fn check(engine: &PluginEngine, bytes: &[u8]) -> Result<Self, LoadError> {
+    fn check(engine: &PluginEngine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
         let digest = PluginDigest(Sha256::digest(bytes).into());
-        let component = compile(engine, &digest, bytes)?;
+        let component = compile(engine, name, &digest, bytes)?;
         let imports = check_world(engine, &component).map_err(|error| match (error, kind_of(bytes)) {
             // What the user gave is a module: that a component was made of it on the way would only puzzle.
             (LoadError::OtherWorld(_), Ok(WasmKind::CoreModule)) => LoadError::NoContract("it exports no operator".to_owned()),
             (error, _) => error,
         })?;
-        let linker = &engine.inner.linker;
+        let mut linker = engine.inner.linker.clone();
+        link_closed(&mut linker, &component).map_err(|error| LoadError::Shape(format!("{error:#}")))?;
         let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::Shape(format!("an import differs from the contract: {error:#}")))?;
         let description = functions::describe(engine, &pre, &InstanceLimits::default())?;
         check_description(&description)?;
-        Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into() })
+        let for_python = |import: &&String| offer(import) == Some(Offer::ClosedForPython);
+        if let Some(import) = imports.iter().find(for_python).filter(|_| language(&description.sdk) != "python") {
+            return Err(LoadError::ForbiddenImport(import.clone()));
+        }
+        Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into(), granted: Arc::default() })
     }
 
     /// The engine that it was loaded with.
@@ -90,6 +98,18 @@ impl Plugin {
     #[must_use]
     pub fn digest(&self) -> PluginDigest {
         self.digest
+    }
+
+    /// The same plugin, with instances that see this of the machine.
+    #[must_use]
+    pub fn with_capabilities(self, granted: Capabilities) -> Self {
+        Self { granted: Arc::new(granted), ..self }
+    }
+
+    /// The limits of its instances, for the language that it is written in.
+    #[must_use]
+    pub fn default_limits(&self) -> InstanceLimits {
+        InstanceLimits::for_language(language(&self.description.sdk))
     }
 
     /// What the plugin says of itself.
@@ -105,6 +125,11 @@ impl Plugin {
     }
 }
 
+/// The language that an SDK is for, by its name in `describe`: the first word.
+pub(crate) fn language(sdk: &str) -> &str {
+    sdk.split_whitespace().next().unwrap_or_default()
+}
+
 /// Which code the bytes of a plugin's file are.
 #[must_use]
 pub fn digest_of(bytes: &[u8]) -> PluginDigest {
@@ -114,7 +139,7 @@ pub fn digest_of(bytes: &[u8]) -> PluginDigest {
 /// The contract's version, for messages.
 pub const CONTRACT: &str = v0_1::OPERATOR;
 
-fn compile(engine: &PluginEngine, digest: &PluginDigest, bytes: &[u8]) -> Result<Component, LoadError> {
+fn compile(engine: &PluginEngine, name: &str, digest: &PluginDigest, bytes: &[u8]) -> Result<Component, LoadError> {
     let wasmtime = &engine.inner.engine;
     if let Some(compiled) = engine.inner.cache.as_ref().and_then(|cache| cache.read(digest)) {
         // SAFETY: the bytes were serialized by this engine's version and settings (they are part of the file's name, and the engine
@@ -134,7 +159,10 @@ fn compile(engine: &PluginEngine, digest: &PluginDigest, bytes: &[u8]) -> Result
             &encoded
         }
     };
-    let component = Component::from_binary(wasmtime, component_bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    let component = match &engine.inner.compiler {
+        Some(compiler) => compiler.compile(wasmtime, name, component_bytes)?,
+        None => compile::in_this_process(wasmtime, component_bytes)?,
+    };
     if let (Some(cache), Ok(compiled)) = (&engine.inner.cache, component.serialize()) {
         cache.write(digest, &compiled);
     }
@@ -184,6 +212,7 @@ fn check_world(engine: &PluginEngine, component: &Component) -> Result<Vec<Strin
     for (name, import) in component_type.imports(wasmtime) {
         match name {
             v0_1::OUTPUT | v0_1::STATE | v0_1::LOG | v0_1::TYPES => imports.push(name.to_owned()),
+            wasi if offer(wasi).is_some() => imports.push(name.to_owned()),
             v0_1::TIMERS => return Err(LoadError::Timers(name.to_owned())),
             other => {
                 check_version(other)?;

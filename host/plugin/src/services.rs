@@ -131,6 +131,11 @@ impl Services {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        self.lines.iter().map(|(_, line)| line.as_str()).collect()
+    }
+
     /// The last line that the guest logged as an error in this call: where SDKs leave a panic's message.
     pub(crate) fn last_error(&self) -> Option<&str> {
         let kept = || self.lines.iter().rev().find(|(level, _)| *level == LogLevel::Error).map(|(_, message)| message.as_str());

@@ -253,6 +253,11 @@ impl OperatorSubtask {
         self.services.as_ref().map_or(0, |services| services.state.len())
     }
 
+    /// What the function sees of chance follows from this checkpoint from now on.
+    pub fn reseed(&mut self, checkpoint: u64) {
+        self.guest.reseed(checkpoint);
+    }
+
     /// The state of the subtask's keys, to be frozen and captured between two calls; `None` for a function that is not keyed.
     pub fn state_mut(&mut self) -> Option<&mut KeyedState> {
         self.services.as_mut().filter(|_| self.keyed).map(|services| &mut services.state)

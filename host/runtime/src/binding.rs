@@ -13,9 +13,9 @@ use weir_model::graph::{DEAD_LETTER_PORT, JobGraph, Node, NodeIndex, NodeKind, O
 use weir_model::id::{Parallelism, PluginDigest};
 use weir_model::section::did_you_mean;
 use weir_model::{Error, Result};
-use weir_plugin::{InstanceLimits, Plugin, PluginEngine};
+use weir_plugin::{Plugin, PluginEngine};
 
-use crate::plan::{Edge, Exchange, PlannedKind, PlannedNode, PlannedOperator};
+use crate::plan::{Edge, Exchange, PlannedKind, PlannedNode, PlannedOperator, PluginSettings};
 
 /// Finds a plugin whose file is gone, given the nodes that use it; `None`: it isn't found either.
 pub type LostPlugins<'a> = dyn Fn(&[&Node]) -> Result<Option<Bytes>> + 'a;
@@ -116,9 +116,8 @@ fn bind_operator(graph: &JobGraph, node: &Node, spec: &OperatorSpec, plugins: &P
         let why = format!("the plugin `{}` ({}) has no function `{}`", spec.plugin, plugin_spec.path.display(), spec.function);
         return Err(Error::usage(place(graph, node), why, did_you_mean(&spec.function, &known)));
     };
-    let limits =
-        InstanceLimits { memory_bytes_max: plugin_spec.memory_bytes_max, call_timeout: plugin_spec.call_timeout, ..InstanceLimits::default() };
-    let (maker, asked) = (plugin.clone(), plugin.clone());
+    let settings = PluginSettings::of(plugin_spec);
+    let (maker, asked) = (settings.equip(plugin), plugin.clone());
     Ok(PlannedOperator {
         plugin: spec.plugin.clone(),
         digest: plugin.digest(),
@@ -127,7 +126,8 @@ fn bind_operator(graph: &JobGraph, node: &Node, spec: &OperatorSpec, plugins: &P
         function: function.clone(),
         config: spec.config.clone(),
         on_error: spec.on_error,
-        limits,
+        limits: settings.limits(plugin),
+        settings,
         migrates: Arc::new(move |subtask, limits, state, from| asked.migrates(subtask, limits, state, from)),
         guests: Arc::new(move |subtask, limits| maker.instantiate(subtask, limits)),
     })

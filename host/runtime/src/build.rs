@@ -16,12 +16,12 @@ use weir_model::codec::Codec;
 use weir_model::describe::FunctionKind;
 use weir_model::element::Element;
 use weir_model::graph::{NodeIndex, OnError};
-use weir_model::id::{OperatorUid, Parallelism, SubtaskIndex};
+use weir_model::id::{CheckpointId, OperatorUid, Parallelism, SubtaskIndex};
 use weir_model::rows::Batch;
 use weir_model::settings::{CheckpointMode, StateBackend};
 use weir_model::time::SharedClock;
 use weir_model::{Error, Result};
-use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services};
+use weir_plugin::{Breakage, Identity, OperatorSubtask, OutputPort, Services, Subtask};
 use weir_state::KeyedState;
 
 use crate::chain::{Chain, Stage, Target, Work, bug};
@@ -260,10 +260,11 @@ pub(crate) fn open_operator(
     node: &PlannedNode,
     operator: &PlannedOperator,
     (subtask, ports, state): (SubtaskIndex, Vec<OutputPort>, KeyedState),
+    from: Option<CheckpointId>,
 ) -> Result<OperatorSubtask> {
     let uid = node.uid.as_str();
     let identity = Identity { uid: uid.to_owned(), function: operator.function.name.clone(), digest: operator.digest.to_string() };
-    let place = subtask_of(plan, node, operator, subtask.0);
+    let place = Subtask { checkpoint: from.map_or(0, |from| from.0), ..subtask_of(plan, node, operator, subtask.0) };
     let guest = (operator.guests)(place, operator.limits).map_err(|breakage| {
         // No error policy helps against a trap in `open`.
         let remedy = if let Breakage::Trap(why) = &breakage { &Breakage::Open(why.clone()) } else { &breakage };
@@ -407,7 +408,7 @@ impl Builder<'_, '_> {
         let handback = Arc::clone(&self.ground.shared.handback);
         let participant = Participant { commands, is_source, nodes: numbers, subtask: subtask.0, swap: Arc::clone(&swap), uploader, jobs: to_write };
         self.participants.push(participant);
-        Ok(Checkpoints::new(link, self.restored.is_restored, swap, on_trial, handback))
+        Ok(Checkpoints::new(link, self.restored.from.is_some(), swap, on_trial, handback))
     }
 
     fn subtask_metrics(&self, node: NodeIndex, subtask: SubtaskIndex) -> Result<Arc<crate::metrics::SubtaskMetrics>> {
@@ -494,7 +495,7 @@ impl Builder<'_, '_> {
         let ports = (0..operator.function.outputs.len()).map(|output| OutputPort { keyed: self.is_exchanged_by_key(index, output) }).collect();
         let keyed = operator.function.kind == FunctionKind::Keyed;
         debug_assert!(keyed || operator.function.inputs.iter().all(|port| port.key != Codec::None));
-        open_operator(self.ground.plan(), node, operator, (subtask, ports, state))
+        open_operator(self.ground.plan(), node, operator, (subtask, ports, state), self.restored.from)
     }
 
     fn is_exchanged_by_key(&self, from: NodeIndex, output: usize) -> bool {

@@ -134,6 +134,11 @@ impl Chain {
         self.stages.iter_mut().enumerate().map(|(at, stage)| stage.freeze(checkpoint, || full(at))).collect()
     }
 
+    /// What guests see of chance follows from this checkpoint from now on.
+    pub(crate) fn reseed(&mut self, checkpoint: CheckpointId) {
+        self.operators().for_each(|(_, subtask, _)| subtask.reseed(checkpoint.0));
+    }
+
     /// Captures some frozen rows for `parts`, which belong to the stages in order. `true`: all of them are captured.
     pub(crate) fn capture(&mut self, parts: &mut [Part], rows_max: usize) -> bool {
         for (stage, part) in self.stages.iter_mut().zip(parts) {
@@ -330,6 +335,7 @@ impl Stage {
             self.metrics.skipped.set(counts.skipped);
             self.metrics.dead_letters.set(counts.dead_letters);
             self.metrics.broken_instances.set(counts.broken);
+            self.metrics.recycled_instances.set(counts.recycled);
             self.metrics.keys.set(subtask.keys() as u64);
         }
     }

@@ -35,4 +35,4 @@ pub mod job;
 pub use binding::LostPlugins;
 pub use control::JobControl;
 pub use job::{Job, JobEvent, JobHandle, JobOptions, JobReport, StartFrom};
-pub use plan::{Edge, Exchange, GuestMaker, Plan, PlannedKind, PlannedNode, PlannedOperator};
+pub use plan::{Edge, Exchange, GuestMaker, Plan, PlannedKind, PlannedNode, PlannedOperator, PluginSettings};

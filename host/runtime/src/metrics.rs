@@ -51,6 +51,8 @@ pub struct SubtaskMetrics {
     pub dead_letters: Counter,
     /// Plugin instances that broke and were replaced.
     pub broken_instances: Counter,
+    /// Plugin instances that were replaced because they had grown, or had been called so often.
+    pub recycled_instances: Counter,
     /// Keys that have state.
     pub keys: Counter,
     /// The longest call, nanoseconds; since the last swap of the operator.
@@ -60,7 +62,7 @@ pub struct SubtaskMetrics {
 impl SubtaskMetrics {
     fn reset(&self) {
         let Self { records_in, bytes_in, records_out, bytes_out, busy_ns, idle_ns, back_pressured_ns, .. } = self;
-        let Self { skipped, dead_letters, broken_instances, keys, call_max_ns, .. } = self;
+        let Self { skipped, dead_letters, broken_instances, recycled_instances, keys, call_max_ns, .. } = self;
         let all = [
             records_in,
             bytes_in,
@@ -72,6 +74,7 @@ impl SubtaskMetrics {
             skipped,
             dead_letters,
             broken_instances,
+            recycled_instances,
             keys,
             call_max_ns,
         ];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use weir_checkpoint::compare::{Comparison, GivenUp};
@@ -14,12 +15,13 @@ use weir_connect::sink::SinkConfig;
 use weir_connect::source::SourceConfig;
 use weir_model::codec::Codec;
 use weir_model::describe::{FunctionDescription, FunctionKind, Port};
-use weir_model::graph::{NodeIndex, OnError};
+use weir_model::graph::{NodeIndex, OnError, PluginSpec};
 use weir_model::id::{OperatorUid, Parallelism, PluginDigest};
 use weir_model::key_group::MaxParallelism;
 use weir_model::settings::{CheckpointSettings, RestartStrategy, StateSettings};
+use weir_model::time::{SharedClock, SystemClock};
 use weir_model::{Error, Result};
-use weir_plugin::{Breakage, Guest, InstanceLimits, Plugin, Subtask};
+use weir_plugin::{Breakage, Capabilities, Guest, InstanceLimits, Plugin, Subtask};
 
 use crate::versions::{GoesOn, compare_plan, live_plan};
 
@@ -82,6 +84,34 @@ pub enum PlannedKind {
     Sink(SinkConfig),
 }
 
+/// What the job file says of a plugin; it holds for every version that takes its place.
+#[derive(Debug, Clone, Default)]
+pub struct PluginSettings {
+    memory_bytes_max: Option<u64>,
+    call_timeout: Duration,
+    granted: Capabilities,
+}
+
+impl PluginSettings {
+    pub(crate) fn of(spec: &PluginSpec) -> Self {
+        let clock = spec.clock.then(|| Arc::new(SystemClock::new()) as SharedClock);
+        let granted = Capabilities { clock, random: spec.random, env: spec.env.clone() };
+        Self { memory_bytes_max: spec.memory_bytes_max, call_timeout: spec.call_timeout, granted }
+    }
+
+    /// What an instance of a plugin may use.
+    pub(crate) fn limits(&self, plugin: &Plugin) -> InstanceLimits {
+        let of_language = plugin.default_limits();
+        let memory_bytes_max = self.memory_bytes_max.unwrap_or(of_language.memory_bytes_max);
+        InstanceLimits { memory_bytes_max, call_timeout: self.call_timeout, ..of_language }
+    }
+
+    /// The plugin, with what it is granted.
+    pub(crate) fn equip(&self, plugin: &Plugin) -> Plugin {
+        plugin.clone().with_capabilities(self.granted.clone())
+    }
+}
+
 /// A node that runs a function of a plugin.
 #[derive(Clone)]
 pub struct PlannedOperator {
@@ -101,6 +131,8 @@ pub struct PlannedOperator {
     pub on_error: OnError,
     /// What an instance may use.
     pub limits: InstanceLimits,
+    /// What the job file says of the plugin.
+    pub settings: PluginSettings,
     /// Where instances come from.
     pub guests: GuestMaker,
     /// From which older schema versions it can migrate.
@@ -256,8 +288,9 @@ impl PlannedOperator {
     /// The same operator with another version of its code.
     #[must_use]
     pub fn with_version(&self, plugin: &Plugin, function: &FunctionDescription, file: Option<PathBuf>) -> Self {
-        let (maker, asked) = (plugin.clone(), plugin.clone());
+        let (maker, asked) = (self.settings.equip(plugin), plugin.clone());
         Self {
+            limits: self.settings.limits(plugin),
             migrates: Arc::new(move |subtask, limits, state, from| asked.migrates(subtask, limits, state, from)),
             digest: plugin.digest(),
             file,

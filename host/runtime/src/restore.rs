@@ -9,7 +9,7 @@ use weir_checkpoint::manifest::{FileEntry, FileScope};
 use weir_checkpoint::resolve::{FileToRead, RestorePlan};
 use weir_checkpoint::store::Store;
 use weir_model::fail_point::{FailPoint, pass};
-use weir_model::id::SubtaskIndex;
+use weir_model::id::{CheckpointId, SubtaskIndex};
 use weir_model::key_group::{MaxParallelism, hash_key};
 use weir_model::rows::{Batch, BatchBuilder};
 use weir_model::{Error, ErrorKind, Result};
@@ -27,8 +27,8 @@ pub(crate) type Place = (usize, u32);
 /// What an attempt starts from.
 #[derive(Default)]
 pub(crate) struct Restored {
-    /// Whether there is anything to go on from: otherwise the job starts from the beginning.
-    pub(crate) is_restored: bool,
+    /// The checkpoint that it goes on from; `None`: it starts from the beginning.
+    pub(crate) from: Option<CheckpointId>,
     /// By source or sink: what its subtasks had written down, in whatever number they were.
     pub(crate) positions: BTreeMap<usize, Vec<Vec<u8>>>,
     /// By subtask of a keyed operator: its state.
@@ -64,7 +64,7 @@ pub(crate) async fn restore(
     now_ms: i64,
     new_state: &NewState<'_>,
 ) -> Result<Restored> {
-    let mut restored = Restored { is_restored: true, ..Restored::default() };
+    let mut restored = Restored { from: Some(origin.durable.manifest().checkpoint), ..Restored::default() };
     let mut loads = Vec::new();
     for (number, node) in plan.nodes.iter().enumerate() {
         let Some(wanted) = wanted.of(&node.uid) else { continue };

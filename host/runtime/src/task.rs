@@ -302,6 +302,7 @@ impl Task {
         if barrier.kind == BarrierKind::Swap {
             swap_in(checkpoints, &mut self.chain, &self.nodes, &self.clock)?;
         }
+        self.chain.reseed(barrier.checkpoint);
         timings.frozen_at_ns = self.clock.monotonic_ns();
         timings.sync_ns = timings.frozen_at_ns.saturating_sub(start_ns);
         checkpoints.drained |= barrier.kind == BarrierKind::Drain;

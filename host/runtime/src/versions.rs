@@ -164,6 +164,7 @@ pub(crate) fn subtask_of(plan: &Plan, node: &PlannedNode, operator: &PlannedOper
         index,
         parallelism: node.parallelism.get(),
         max_parallelism: plan.max_parallelism.get(),
+        checkpoint: 0,
     }
 }
 

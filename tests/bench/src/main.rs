@@ -6,6 +6,7 @@ mod checkpoint;
 mod disk;
 mod figure;
 mod job;
+mod languages;
 mod native;
 mod plan;
 mod run;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some((&"checkpoint", rest)) => checkpoint::bench(rest),
         Some((&"disk", rest)) => disk::bench(rest),
         Some((&"swap", rest)) => swap::bench(rest),
+        Some((&"languages", rest)) => languages::bench(rest),
         Some((&"run-swaps", rest)) => swap::run_swaps(rest),
         Some((&"copy-bare", rest)) => swap::copy_bare(rest),
         Some((&"load-bare", rest)) => swap::load_bare(rest),
@@ -33,8 +35,8 @@ fn main() -> ExitCode {
         Some((&"run-keyed", rest)) => checkpoint::run_keyed(rest),
         Some((&"restore-bare", rest)) => checkpoint::restore_bare(rest),
         Some((&"restore-raw", rest)) => checkpoint::restore_raw(rest),
-        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint, disk, swap")),
-        None => Err("name a benchmark: word-count, start, checkpoint, disk or swap".to_owned()),
+        Some((name, _)) => Err(format!("there is no benchmark `{name}`; there are: word-count, start, checkpoint, disk, swap, languages")),
+        None => Err("name a benchmark: word-count, start, checkpoint, disk, swap or languages".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -158,7 +158,7 @@ impl Shape {
     /// Its plan, as a process makes one.
     pub(super) fn plan(&self, folder: &JobFolder, parallelism: u32) -> Result<Arc<Plan>, String> {
         static ENGINE: OnceLock<PluginEngine> = OnceLock::new();
-        let engine = ENGINE.get_or_init(|| PluginEngine::new(EngineOptions { cache_dir: Some(built::cache()) }).unwrap());
+        let engine = ENGINE.get_or_init(|| PluginEngine::new(EngineOptions { cache_dir: Some(built::cache()), compiler: None }).unwrap());
         let plugins = built::plugins().display().to_string();
         let options = ParseOptions {
             file: "job.toml",

@@ -5,9 +5,6 @@ use crate::error::Error;
 /// This version, as messages say it.
 const VERSION: &str = concat!("weir ", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
-/// Keys of `[plugins.NAME]` that grant a capability in later versions.
-pub(super) const CAPABILITIES: &[&str] = &["clock", "random", "env"];
-
 /// Flink's keys for later versions (with everything below them), and what weir doesn't do without them.
 const FLINK_KEYS: &[(&str, &str)] = &[
     ("execution.savepoint", "start from a savepoint that a key names (`weir run -s` does)"),

@@ -12,10 +12,8 @@ use crate::section::{Section, Value, ValueKind, did_you_mean};
 
 use super::document::Table;
 use super::flink::Aliases;
-use super::{NAMED_TABLES, TABLES, later};
+use super::{NAMED_TABLES, TABLES};
 
-/// What one instance of a plugin may take when the job file says nothing.
-const DEFAULT_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// How long one call may take when the job file says nothing.
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -187,17 +185,29 @@ pub(super) fn plugins(root: &mut Table, file: &Arc<str>, base: &Path) -> Result<
     sections.map(|(name, section)| plugin(&name, section, base).map(|plugin| (name, plugin))).collect()
 }
 
+/// Environment variables by name.
+fn take_env(section: &mut Section) -> Result<BTreeMap<String, String>> {
+    let Some(Value { line, kind }) = section.take("env") else { return Ok(BTreeMap::new()) };
+    let ValueKind::Table(entries) = kind else {
+        return Err(section.key_error(line, "env", "it is not a table", "write `env = { NAME = \"value\" }`"));
+    };
+    let variables = entries.into_iter().map(|(name, value)| match value.kind {
+        ValueKind::String(text) => Ok((name, text)),
+        _ => Err(section.key_error(value.line, &format!("env.{name}"), "a variable is a text", "put it in quotes")),
+    });
+    variables.collect()
+}
+
 fn plugin(name: &str, mut section: Section, base: &Path) -> Result<PluginSpec> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         return Err(section.error(format!("`{name}` can't name a plugin"), "use letters, digits, `_` and `-`, such as [plugins.word-count]"));
     }
-    if let Some((key, line)) = later::CAPABILITIES.iter().find_map(|key| Some((key, section.line_of(key)?))) {
-        let what = section.key_place(line, key);
-        return Err(later::not_yet(what, "grant capabilities to plugins", format!("remove `{key}`: every plugin runs without")));
-    }
-    section.know(&["path", "memory", "call-timeout"]);
+    section.know(&["path", "memory", "call-timeout", "clock", "random", "env"]);
     let memory = section.take_size("memory")?;
     let call_timeout = section.take_duration("call-timeout")?;
+    let clock = section.take_bool("clock")?.is_some_and(|(granted, _)| granted);
+    let random = section.take_bool("random")?.is_some_and(|(granted, _)| granted);
+    let env = take_env(&mut section)?;
     let (path, path_line) = section.require_string("path", "\"plugins/word_count.wasm\"")?;
     let place = section.without_keys();
     let line = section.line();
@@ -214,7 +224,10 @@ fn plugin(name: &str, mut section: Section, base: &Path) -> Result<PluginSpec> {
     Ok(PluginSpec {
         line,
         path: base.join(path),
-        memory_bytes_max: memory.map_or(DEFAULT_MEMORY_BYTES_MAX, |(bytes, _)| bytes),
+        memory_bytes_max: memory.map(|(bytes, _)| bytes),
         call_timeout: call_timeout.map_or(DEFAULT_CALL_TIMEOUT, |(timeout, _)| timeout),
+        clock,
+        random,
+        env,
     })
 }

@@ -65,7 +65,9 @@ fn word_count_with(from: &str, to: &str) -> String {
 fn outline(graph: &JobGraph) -> String {
     let mut lines = vec![format!("{} p={} max={}", graph.name, graph.parallelism, graph.max_parallelism.get())];
     for (name, plugin) in &graph.plugins {
-        lines.push(format!("plugin {name} {} {}B {:?}", plugin.path.display(), plugin.memory_bytes_max, plugin.call_timeout));
+        let memory = plugin.memory_bytes_max.map_or("as its language".to_owned(), |bytes| format!("{bytes}B"));
+        let granted = format!("clock {} random {} env {:?}", plugin.clock, plugin.random, plugin.env);
+        lines.push(format!("plugin {name} {} {memory} {:?} {granted}", plugin.path.display(), plugin.call_timeout));
     }
     for node in &graph.nodes {
         let inputs: Vec<_> = node
@@ -119,7 +121,7 @@ fn every_mistake_is_named_with_its_line_and_its_remedy() {
 fn a_word_count_reads_as_written() {
     let expected = "
 word-count p=4 max=128
-plugin words jobs/words.wasm 268435456B 5s
+plugin words jobs/words.wasm as its language 5s clock false random false env {}
 7: lines <- [] source file
 11: tokenize <- [lines] words/tokenize Fail []
 16: count <- [tokenize] words/count Fail []
@@ -164,6 +166,9 @@ connector = "stdin"
 path = "/opt/b.wasm"
 memory = "64mb"
 call-timeout = "500 ms"
+clock = true
+random = true
+env = { MODE = "fast" }
 [plugins.a]
 path = "../a.wasm"
 memory = 65536

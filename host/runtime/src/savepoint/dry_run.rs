@@ -136,7 +136,7 @@ impl Trial<'_> {
     }
 
     fn subtask(&self) -> Result<OperatorSubtask> {
-        open_operator(self.plan, self.planned, self.operator, (SubtaskIndex(0), Vec::new(), self.empty()))
+        open_operator(self.plan, self.planned, self.operator, (SubtaskIndex(0), Vec::new(), self.empty()), None)
     }
 
     fn empty(&self) -> KeyedState {

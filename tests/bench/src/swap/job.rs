@@ -59,7 +59,7 @@ impl Load {
 
     /// The plan, its key-giving operator native and a watched one behind the counting one.
     pub(super) fn plan(self, dir: &Path, clock: &SharedClock, seen: &Seen) -> Result<Plan, Error> {
-        let engine = EngineOptions { cache_dir: Some(dir.join("compiled")) };
+        let engine = EngineOptions { cache_dir: Some(dir.join("compiled")), compiler: None };
         let mut plan = plan(&self.toml(dir), Parallelism::MAX, engine)?;
         for node in &mut plan.nodes {
             match (&mut node.kind, node.uid.as_str()) {

@@ -14,7 +14,7 @@ use weir_model::key_group::MaxParallelism;
 use weir_model::section::Section;
 use weir_model::settings::{RestartStrategy, StateSettings};
 use weir_plugin::{Breakage, InstanceLimits};
-use weir_runtime::{Edge, Exchange, Plan, PlannedKind, PlannedNode, PlannedOperator};
+use weir_runtime::{Edge, Exchange, Plan, PlannedKind, PlannedNode, PlannedOperator, PluginSettings};
 
 use super::{json, text};
 use crate::job::PlannedJob;
@@ -49,6 +49,7 @@ fn operator(uid: &str, kind: FunctionKind, on_error: OnError, states: Vec<StateD
         config: vec![("password".to_owned(), "secret".to_owned())],
         on_error,
         limits: InstanceLimits::default(),
+        settings: PluginSettings::default(),
         migrates: Arc::new(|_, _, _, _| Ok(())),
         guests: Arc::new(|_, _| Err(Breakage::Open("never called".to_owned()))),
     };
