@@ -10,6 +10,8 @@ use crate::host_functions::HostData;
 
 /// Waits that a guest may have at a time.
 const WAITS_MAX: usize = 4096;
+/// The time before the first call. Go takes a clock that shows 0 for a broken one.
+const FIRST_NS: u64 = 1;
 const NS_PER_MS: u64 = 1_000_000;
 
 /// Something that can be waited for: a time, or nothing.
@@ -26,7 +28,7 @@ pub(super) struct Time {
 
 impl Time {
     pub(super) fn new(clock: Option<SharedClock>) -> Self {
-        Self { clock, now_ns: 0, waits: Vec::new() }
+        Self { clock, now_ns: FIRST_NS, waits: Vec::new() }
     }
 
     pub(super) fn begin_call(&mut self, processing_time_ms: i64) {
