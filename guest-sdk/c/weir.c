@@ -174,9 +174,9 @@ static void pass(weir_context *ctx, const weir_record *record) {
 
 // ---- one record
 
-static inline bool is_of(weir_codec codec, size_t size, weir_bytes bytes) {
+static inline __attribute__((always_inline)) bool is_of(weir_codec codec, size_t size, weir_bytes bytes) {
     if (size != 0) return bytes.len == size && (codec != WEIR_BOOL || bytes.data[0] < 2);
-    return codec == WEIR_BYTES || (codec == WEIR_UTF8 && weir_is_utf8(bytes));
+    return codec == WEIR_BYTES || (codec == WEIR_UTF8 && (weir_is_ascii(bytes.data, bytes.len) || weir_is_utf8(bytes)));
 }
 
 bool weir_is_checked(weir_context *ctx, weir_codec codec, const char *prefix, weir_bytes bytes) {
@@ -186,7 +186,7 @@ bool weir_is_checked(weir_context *ctx, weir_codec codec, const char *prefix, we
     return false;
 }
 
-static void run_one(weir_context *ctx, const weir_function *function, const weir_record *record) {
+static inline __attribute__((always_inline)) void run_one(weir_context *ctx, const weir_function *function, const weir_record *record) {
     uint64_t emitted = ctx->out.emitted;
     bool passes = false;
     int status = WEIR_OK;
@@ -204,7 +204,7 @@ static void run_one(weir_context *ctx, const weir_function *function, const weir
 }
 
 // The row at `at`, checked; false: the record is refused, or, with `at` still at its start, the call.
-static bool read_row(weir_context *ctx, const uint8_t **at, const uint8_t *end, size_t in_size, size_t key_size, weir_record *record) {
+static inline __attribute__((always_inline)) bool read_row(weir_context *ctx, const uint8_t **at, const uint8_t *end, size_t in_size, size_t key_size, weir_record *record) {
     const weir_function *function = ctx->function;
     uint32_t lengths[2];
     size_t rest = (size_t)(end - *at);

@@ -55,7 +55,7 @@ static weir_entry *entry_of(weir_context *ctx, unsigned number, weir_bytes sub_k
         return entry;
     }
     uint8_t *copy = weir_arena_alloc(&ctx->call, sub_key.len);
-    if (sub_key.len > 0) memcpy(copy, sub_key.data, sub_key.len);
+    weir_copy(copy, sub_key.data, sub_key.len);
     weir_entry *entry = &state->entries[state->entries_len++];
     *entry = (weir_entry){.sub_key = {copy, sub_key.len}, .slot = ctx->slot, .generation = slot->generation, .len = PLUGIN_MISSING};
     state->table[at] = state->entries_len;
@@ -259,7 +259,7 @@ void weir_map_clear(weir_context *ctx, unsigned state) {
 bool weir_map_get_fixed(weir_context *ctx, unsigned state, weir_codec codec, weir_bytes sub_key, void *number, size_t size) {
     weir_bytes value;
     if (weir_state_used(ctx, state, WEIR_MAP, codec) == NULL || !get(ctx, state, codec, sub_key, &value)) return false;
-    memcpy(number, value.data, size);
+    weir_copy_fixed(number, value.data, size);
     return true;
 }
 
@@ -311,7 +311,7 @@ void weir_list_clear(weir_context *ctx, unsigned state) {
 bool weir_list_get_fixed(weir_context *ctx, unsigned state, weir_codec codec, uint64_t index, void *number, size_t size) {
     weir_bytes item;
     if (weir_state_used(ctx, state, WEIR_LIST, codec) == NULL || !weir_list_get(ctx, state, index, &item)) return false;
-    memcpy(number, item.data, size);
+    weir_copy_fixed(number, item.data, size);
     return true;
 }
 

@@ -35,6 +35,28 @@ weir_bytes weir_heap_copy(weir_bytes bytes);
 // As vsnprintf: writes at most `room` bytes, without an ending zero, and returns how many there would be.
 size_t weir_format_list(char *to, size_t room, const char *format, va_list arguments);
 weir_bytes weir_format_in(weir_arena *arena, const char *format, va_list arguments);
+// Whether no byte is above 127. Short texts, such as words, take two loads that overlap.
+static inline bool weir_is_ascii(const uint8_t *at, size_t len) {
+    uint64_t first, last = 0, seen = 0;
+    if (len >= 8) {
+        size_t i = 0;
+#ifdef __wasm_simd128__
+        v128_t all = wasm_i8x16_splat(0);
+        for (; i + 16 <= len; i += 16) all = wasm_v128_or(all, wasm_v128_load(at + i));
+        if (wasm_i8x16_bitmask(all) != 0) return false;
+#endif
+        for (; i + 8 <= len; i += 8) memcpy(&first, at + i, 8), seen |= first;
+        memcpy(&last, at + len - 8, 8);
+    } else if (len >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, at, 4), memcpy(&tail, at + len - 4, 4);
+        seen = head | tail;
+    } else if (len > 0) {
+        seen = at[0] | at[len / 2] | at[len - 1];
+    }
+    return ((seen | last) & 0x8080808080808080) == 0;
+}
+
 // The text with U+FFFD for what isn't UTF-8.
 weir_bytes weir_utf8_lossy(weir_arena *arena, weir_bytes text);
 // Whether the bytes are of the codec; otherwise says why not.
@@ -91,8 +113,9 @@ typedef struct {
 
 // A state, during a call. All of it lies in the call's arena.
 typedef struct {
-    weir_cell *cells;
+    weir_cell *cells; // of a value state
     uint32_t cells_len;
+    weir_codec codec; // of these
     weir_slot *slots;
     weir_entry *entries;
     uint32_t entries_len, entries_room;
@@ -107,6 +130,13 @@ void weir_column_push(weir_column *column, const uint8_t *data, size_t len);
 
 // An address for the host: even an empty list has one.
 static inline const uint8_t *weir_address(const uint8_t *data) { return data == NULL ? (const uint8_t *)"" : data; }
+
+// As memcpy, for numbers: a copy of an unknown length is a call in Wasm, out into the runtime.
+static inline void weir_copy_fixed(void *to, const void *from, size_t size) {
+    if (size == 8) memcpy(to, from, 8);
+    else if (size == 4) memcpy(to, from, 4);
+    else *(uint8_t *)to = *(const uint8_t *)from;
+}
 
 // The declaration of a state that is used as this kind, and, but for WEIR_NONE, this codec; NULL: wrongly, and the record is refused.
 const weir_state *weir_state_used(weir_context *ctx, unsigned state, weir_state_kind kind, weir_codec codec);

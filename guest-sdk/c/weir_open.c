@@ -173,6 +173,7 @@ const plugin_opened *plugin_open(const uint8_t *function, size_t function_len, c
     if (found != NULL) {
         ctx->function = found;
         ctx->states_len = states_of(found);
+        memset(ctx->states, 0, sizeof ctx->states);
         keep_config(ctx, config, config_len);
         free((void *)ctx->subtask.uid.data);
         ctx->subtask = (weir_subtask){weir_heap_copy((weir_bytes){uid, uid_len}), index, parallelism, max_parallelism};

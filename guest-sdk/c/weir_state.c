@@ -76,17 +76,19 @@ void weir_value_store(weir_context *ctx, uint8_t **value, uint32_t *room, weir_b
         size_t wanted = *room == 0 ? bytes.len : bytes.len + bytes.len / 2;
         uint8_t *stored = weir_arena_alloc(&ctx->call, wanted);
         *room = wanted >= PLUGIN_MISSING ? PLUGIN_MISSING - 1 : (uint32_t)wanted;
-        if (bytes.len > 0) memcpy(stored, bytes.data, bytes.len);
+        weir_copy(stored, bytes.data, bytes.len);
         *value = stored;
-    } else if (bytes.len > 0) {
-        // A part of the old value may become the new one.
+    } else if (bytes.data + bytes.len <= *value || bytes.data >= *value + *room) {
+        weir_copy(*value, bytes.data, bytes.len);
+    } else {
+        // A part of the old value becomes the new one.
         memmove(*value, bytes.data, bytes.len);
     }
 }
 
 void weir_state_begin(weir_context *ctx, unsigned number, plugin_column values) {
     weir_state_call *state = &ctx->states[number];
-    *state = (weir_state_call){0};
+    *state = (weir_state_call){.codec = ctx->function->states[number].codec};
     if (ctx->function->states[number].kind != WEIR_VALUE) return;
     size_t bytes, rest = values.data.len;
     if (__builtin_mul_overflow(values.lengths.len, sizeof(weir_cell), &bytes)) weir_abort("out of memory");
@@ -108,11 +110,14 @@ void weir_state_begin(weir_context *ctx, unsigned number, plugin_column values) 
 
 // ---- value states
 
-static weir_cell *cell_of(weir_context *ctx, unsigned number, weir_codec codec) {
+static inline __attribute__((always_inline)) weir_cell *cell_of(weir_context *ctx, unsigned number, weir_codec codec) {
+    if (number < WEIR_STATES_MAX) {
+        // There are cells only where the state is declared as a value state, and WEIR_NO_SLOT is beyond them.
+        weir_state_call *state = &ctx->states[number];
+        if (ctx->slot < state->cells_len && (codec == WEIR_NONE || codec == state->codec)) return &state->cells[ctx->slot];
+    }
     const weir_state *declared = weir_state_used(ctx, number, WEIR_VALUE, codec);
     if (declared == NULL) return NULL;
-    weir_state_call *state = &ctx->states[number];
-    if (__builtin_expect(ctx->slot < state->cells_len, 1)) return &state->cells[ctx->slot];
     weir_note(ctx, "state `%s`: there is no value of the key: the host passed none, or its values are cut off", declared->name);
     return NULL;
 }
@@ -152,14 +157,14 @@ bool weir_value_get_fixed(weir_context *ctx, unsigned state, weir_codec codec, v
     if (cell == NULL || cell->len == PLUGIN_MISSING) return false;
     weir_bytes value = bytes_of(cell);
     if ((value.len != size || codec == WEIR_BOOL) && !weir_state_is_checked(ctx, &ctx->function->states[state], codec, value)) return false;
-    memcpy(number, value.data, size);
+    weir_copy_fixed(number, value.data, size);
     return true;
 }
 
 void weir_value_set_fixed(weir_context *ctx, unsigned state, weir_codec codec, const void *number, size_t size) {
     weir_cell *cell = cell_of(ctx, state, codec);
     if (cell == NULL) return;
-    memcpy(cell->inlined, number, size);
+    weir_copy_fixed(cell->inlined, number, size);
     cell->len = (uint32_t)size;
     cell->room = 0;
     cell->dirty = cell->is_inlined = true;

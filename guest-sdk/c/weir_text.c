@@ -3,24 +3,6 @@
 
 // ---- UTF-8
 
-// Whether no byte is above 127.
-static bool is_ascii(const uint8_t *at, size_t len) {
-    uint64_t one, seen = 0;
-    if (len < 8) {
-        for (size_t i = 0; i < len; i++) seen |= at[i];
-        return seen < 0x80;
-    }
-    size_t i = 0;
-#ifdef __wasm_simd128__
-    v128_t all = wasm_i8x16_splat(0);
-    for (; i + 16 <= len; i += 16) all = wasm_v128_or(all, wasm_v128_load(at + i));
-    if (wasm_i8x16_bitmask(all) != 0) return false;
-#endif
-    for (; i + 8 <= len; i += 8) memcpy(&one, at + i, 8), seen |= one;
-    memcpy(&one, at + len - 8, 8);
-    return ((seen | one) & 0x8080808080808080) == 0;
-}
-
 // The length of the character at `at`; 0: it isn't one, and `bad` says how many bytes are wrong, or 0: they are cut off.
 static size_t character(const uint8_t *at, size_t len, size_t *bad) {
     uint8_t first = at[0], low = 0x80, high = 0xbf;
@@ -50,7 +32,7 @@ static size_t utf8_end(weir_bytes text, size_t *bad) {
 
 bool weir_is_utf8(weir_bytes text) {
     size_t bad;
-    return is_ascii(text.data, text.len) || utf8_end(text, &bad) == text.len;
+    return weir_is_ascii(text.data, text.len) || utf8_end(text, &bad) == text.len;
 }
 
 // The text with U+FFFD for what isn't UTF-8.
@@ -98,7 +80,7 @@ bool weir_check_codec(weir_arena *arena, weir_codec codec, weir_bytes bytes, wei
     size_t size = codecs[codec].size;
     if (codec == WEIR_BOOL && (bytes.len != 1 || bytes.data[0] > 1)) return because(arena, why, "not bool: one byte, 0 or 1, is expected");
     if (size != 0 && bytes.len != size) return because(arena, why, "not %s: %zu bytes instead of %zu", codecs[codec].name, bytes.len, size);
-    if (codec == WEIR_UTF8) return is_ascii(bytes.data, bytes.len) || check_text(arena, bytes, why);
+    if (codec == WEIR_UTF8) return weir_is_ascii(bytes.data, bytes.len) || check_text(arena, bytes, why);
     if (codec == WEIR_JSON) {
         weir_json value;
         const char *problem;
