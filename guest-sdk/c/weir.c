@@ -138,7 +138,9 @@ static void refuse_shape(weir_output *out, unsigned shape) {
     const weir_function *function = out->ctx->function;
     weir_codec codec = (weir_codec)(shape & 0xff);
     if ((shape ^ out->shape) & 0x100) {
-        weir_note(out->ctx, shape & 0x100 ? "a record with a key was emitted, but `out_key` of `%s` is missing" : "a record without a key was emitted, but `%s` has an `out_key`",
+        weir_note(out->ctx,
+                  shape & 0x100 ? "a record with a key was emitted, but `out_key` of `%s` is missing"
+                                : "a record without a key was emitted, but `%s` has an `out_key`",
                   function->name);
     } else {
         weir_note(out->ctx, "%s was emitted, but `out` of `%s` is %s", codec == WEIR_NONE ? "text" : weir_codec_name(codec), function->name,
@@ -194,17 +196,21 @@ static inline __attribute__((always_inline)) void run_one(weir_context *ctx, con
         status = function->filter(ctx, record, &passes);
         if (status == WEIR_OK && passes) pass(ctx, record);
     } else {
-        weir_process process = function->keyed_process != NULL ? function->keyed_process : function->flat_map != NULL ? function->flat_map : function->map;
+        weir_process process = function->keyed_process != NULL ? function->keyed_process
+                               : function->flat_map != NULL    ? function->flat_map
+                                                               : function->map;
         status = process(ctx, record, &ctx->out);
         if (status == WEIR_OK && function->map != NULL && ctx->out.emitted != emitted + 1) {
-            weir_note(ctx, "a map emits one record for each, but `%s` has emitted %llu", function->name, (unsigned long long)(ctx->out.emitted - emitted));
+            weir_note(ctx, "a map emits one record for each, but `%s` has emitted %llu", function->name,
+                      (unsigned long long)(ctx->out.emitted - emitted));
         }
     }
     if (status != WEIR_OK) weir_note(ctx, "`%s` has refused the record and not said why", function->name);
 }
 
 // The row at `at`, checked; false: the record is refused, or, with `at` still at its start, the call.
-static inline __attribute__((always_inline)) bool read_row(weir_context *ctx, const uint8_t **at, const uint8_t *end, size_t in_size, size_t key_size, weir_record *record) {
+static inline __attribute__((always_inline)) bool read_row(weir_context *ctx, const uint8_t **at, const uint8_t *end, size_t in_size, size_t key_size,
+                                                           weir_record *record) {
     const weir_function *function = ctx->function;
     uint32_t lengths[2];
     size_t rest = (size_t)(end - *at);

@@ -1,7 +1,7 @@
 // Operators of weir in C: what a plugin includes. How to begin: README.md.
 //
-// A plugin is a table of functions, made by WEIR_PLUGIN. The SDK checks every record against the codecs that the table names, calls the author's function
-// with it, and hands output and changes of state to the host together, once per batch.
+// A plugin is a table of functions, made by WEIR_PLUGIN. The SDK checks every record against the codecs that the table names, calls the author's
+// function with it, and hands output and changes of state to the host together, once per batch.
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// ---------------------------------------------------------------------------------------------------------------------------------- bytes and text
+// ---- bytes and text
 
 // A piece of memory that somebody else holds: text or bytes, not ended by a zero.
 typedef struct {
@@ -47,7 +47,7 @@ typedef enum {
     WEIR_F64,
 } weir_codec;
 
-// ------------------------------------------------------------------------------------------------------------------------------ a plugin's functions
+// ---- a plugin's functions
 
 // What a function is given besides records: state, configuration, time, memory.
 typedef struct weir_context weir_context;
@@ -99,15 +99,15 @@ enum { WEIR_STATES_MAX = 16 };
 typedef struct {
     const char *name;
     const char *doc;
-    weir_codec in_key;                 // WEIR_NONE: records of any key, or none
+    weir_codec in_key; // WEIR_NONE: records of any key, or none
     weir_codec in;
-    weir_codec out_key;                // WEIR_NONE: records without a key
-    weir_codec out;                    // a filter has none: what goes is what has come
-    int (*open)(weir_context *ctx);    // reads the configuration, once, before anything else; may be missing
+    weir_codec out_key;             // WEIR_NONE: records without a key
+    weir_codec out;                 // a filter has none: what goes is what has come
+    int (*open)(weir_context *ctx); // reads the configuration, once, before anything else; may be missing
     weir_process map;
     weir_filter filter;
     weir_process flat_map;
-    weir_process keyed_process;        // the input is exchanged by key, and there is state per key
+    weir_process keyed_process;         // the input is exchanged by key, and there is state per key
     weir_state states[WEIR_STATES_MAX]; // numbered from 0, as written
 } weir_function;
 
@@ -124,10 +124,10 @@ typedef struct {
     static const weir_function weir_functions[] = {__VA_ARGS__};                                                                                     \
     const weir_plugin weir_the_plugin = {plugin_name, plugin_version, weir_functions, sizeof weir_functions / sizeof *weir_functions}
 
-// ------------------------------------------------------------------------------------------------------------------------- failures, log and counters
+// ---- failures, log and counters
 
-// Refuses the record (in `open`: the configuration), with a message in the manner of printf: `return weir_fail(ctx, "not a date: %.*s", WEIR_ARG(text));`
-// What the record has emitted, written and counted is void, and the host acts by the operator's error policy. Returns WEIR_REFUSED.
+// Refuses the record (in `open`: the configuration), with a message in the manner of printf: `return weir_fail(ctx, "not a date: %.*s",
+// WEIR_ARG(text));` What the record has emitted, written and counted is void, and the host acts by the operator's error policy. Returns WEIR_REFUSED.
 // Known are %s %.*s %c %d %i %u %x %g %% with l, ll, z and j, and a minimal width.
 int weir_fail(weir_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
@@ -145,7 +145,7 @@ _Noreturn void weir_abort(const char *format, ...) __attribute__((format(printf,
 // Adds to a counter among the operator's metrics. What a refused record has counted doesn't count.
 void weir_count(weir_context *ctx, const char *counter, uint64_t add);
 
-// ---------------------------------------------------------------------------------------------------------------------------- configuration and time
+// ---- configuration and time
 
 // The text of a configuration key as the job says it, texts as they are, everything else as JSON; false: the job doesn't say it. Good for ever.
 bool weir_config(weir_context *ctx, const char *key, weir_bytes *value);
@@ -172,7 +172,7 @@ bool weir_timestamp(weir_context *ctx, int64_t *timestamp_ms);
 bool weir_watermark(weir_context *ctx, int64_t *watermark_ms);
 int64_t weir_processing_time(weir_context *ctx);
 
-// -------------------------------------------------------------------------------------------------------------------------------------------- memory
+// ---- memory
 
 // Scratch memory that is given back by itself when the function returns, aligned for anything; never NULL.
 void *weir_alloc(weir_context *ctx, size_t size);
@@ -183,7 +183,7 @@ void *weir_alloc_array(weir_context *ctx, size_t count, size_t size);
 // Text in the manner of weir_fail, in scratch memory. The C library's own printf family would import files.
 weir_bytes weir_format(weir_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// ---------------------------------------------------------------------------------------------------------------------------------------------- text
+// ---- text
 
 // The text with A-Z lower-cased and everything else as it is, in scratch memory.
 weir_bytes weir_lower_ascii(weir_context *ctx, weir_bytes text);
@@ -202,7 +202,7 @@ bool weir_parse_u64(weir_bytes text, uint64_t *number);
 bool weir_parse_i64(weir_bytes text, int64_t *number);
 bool weir_parse_f64(weir_bytes text, double *number);
 
-// ------------------------------------------------------------------------------------------------------------------------------------------- emitting
+// ----  emitting
 
 // The key of a record without key.
 #define WEIR_NO_KEY ((weir_bytes){NULL, 0})
@@ -210,10 +210,10 @@ bool weir_parse_f64(weir_bytes text, double *number);
 // Emits a record of codec bytes, utf8 or json. The bytes are copied.
 static inline void weir_emit(weir_output *out, weir_bytes key, weir_bytes value);
 
-// ------------------------------------------------------------------------------------------------------------------------------------- state of a key
+// ---- state of a key
 
-// All of the record's own key, by the state's number. Bytes that come out are good until that value is written again, at the latest until the function returns.
-// False: there is none. State that can't be read refuses the record.
+// All of the record's own key, by the state's number. Bytes that come out are good until that value is written again, at the latest until the
+// function returns. False: there is none. State that can't be read refuses the record.
 bool weir_value_get(weir_context *ctx, unsigned state, weir_bytes *value);
 void weir_value_set(weir_context *ctx, unsigned state, weir_bytes value);
 void weir_value_clear(weir_context *ctx, unsigned state);
@@ -247,7 +247,7 @@ typedef struct {
 weir_entries weir_entries_of(weir_context *ctx, unsigned state);
 bool weir_next_entry(weir_entries *entries);
 
-// -------------------------------------------------------------------------------------------------------------------------------- numbers and booleans
+// ---- numbers and booleans
 
 // For each of these types T (u32, i32, u64, i64, f64, bool):
 //   number  weir_T(bytes)                                the number that checked bytes hold; traps when they don't
@@ -261,7 +261,8 @@ bool weir_next_entry(weir_entries *entries);
 //   bool    weir_map_get_T(ctx, state, sub_key, &number)
 //   void    weir_map_put_T(ctx, state, sub_key, number)
 #define WEIR_TYPES(X)                                                                                                                                \
-    X(u32, uint32_t, WEIR_U32) X(i32, int32_t, WEIR_I32) X(u64, uint64_t, WEIR_U64) X(i64, int64_t, WEIR_I64) X(f64, double, WEIR_F64) X(bool, bool, WEIR_BOOL)
+    X(u32, uint32_t, WEIR_U32)                                                                                                                       \
+    X(i32, int32_t, WEIR_I32) X(u64, uint64_t, WEIR_U64) X(i64, int64_t, WEIR_I64) X(f64, double, WEIR_F64) X(bool, bool, WEIR_BOOL)
 
 #include "weir_inline.h"
 

@@ -133,8 +133,9 @@ void weir_entries_flush(weir_context *ctx, unsigned number) {
         entry->dirty = false, entry->checked = true;
     }
     if (ctx->changed.len == 0) return;
-    plugin_put_sub(number, ctx->changed.items, ctx->changed.len, ctx->sub_keys.lengths.items, ctx->sub_keys.lengths.len, weir_address(ctx->sub_keys.data),
-                   ctx->sub_keys.len, ctx->values.lengths.items, ctx->values.lengths.len, weir_address(ctx->values.data), ctx->values.len);
+    plugin_put_sub(number, ctx->changed.items, ctx->changed.len, ctx->sub_keys.lengths.items, ctx->sub_keys.lengths.len,
+                   weir_address(ctx->sub_keys.data), ctx->sub_keys.len, ctx->values.lengths.items, ctx->values.lengths.len,
+                   weir_address(ctx->values.data), ctx->values.len);
 }
 
 // ---- pages of entries
@@ -287,7 +288,9 @@ static uint64_t list_len(weir_context *ctx, unsigned state) {
     return len;
 }
 
-uint64_t weir_list_len(weir_context *ctx, unsigned state) { return weir_state_used(ctx, state, WEIR_LIST, WEIR_NONE) == NULL ? 0 : list_len(ctx, state); }
+uint64_t weir_list_len(weir_context *ctx, unsigned state) {
+    return weir_state_used(ctx, state, WEIR_LIST, WEIR_NONE) == NULL ? 0 : list_len(ctx, state);
+}
 
 bool weir_list_get(weir_context *ctx, unsigned state, uint64_t index, weir_bytes *item) {
     const weir_state *declared = weir_state_used(ctx, state, WEIR_LIST, WEIR_NONE);

@@ -52,11 +52,11 @@ struct weir_output {
 // Makes room for a row, by handing what is there to the host. False: the record is refused, because it can't be emitted at all.
 bool weir_output_room(weir_output *out, unsigned shape, weir_bytes key, uint64_t value_len);
 
-static inline __attribute__((always_inline)) void weir_emit_row(weir_output *out, unsigned codec, weir_bytes key, const uint8_t *value, size_t value_len) {
+static inline __attribute__((always_inline)) void weir_emit_row(weir_output *out, unsigned codec, weir_bytes key, const uint8_t *value,
+                                                                size_t value_len) {
     unsigned shape = WEIR_SHAPE(key.data != NULL, codec);
     uint64_t bytes = WEIR_ROW_HEADER_BYTES + (uint64_t)key.len + value_len;
-    if (__builtin_expect(shape != out->shape || bytes > (uint64_t)(out->end - out->at), 0) &&
-        !weir_output_room(out, shape, key, value_len)) return;
+    if (__builtin_expect(shape != out->shape || bytes > (uint64_t)(out->end - out->at), 0) && !weir_output_room(out, shape, key, value_len)) return;
     uint32_t lengths[2] = {key.data == NULL ? UINT32_MAX : (uint32_t)key.len, (uint32_t)value_len};
     uint8_t *at = out->at;
     memcpy(at, lengths, 8);
@@ -88,13 +88,13 @@ _Noreturn void weir_wrong_length(const char *type, size_t expected, size_t found
 
 #define WEIR_TYPED(name, type, codec)                                                                                                                \
     static inline bool weir_get_##name(weir_bytes bytes, type *number) {                                                                             \
-        if (bytes.len != sizeof(type) || (codec == WEIR_BOOL && bytes.data[0] > 1)) return false;                                                     \
+        if (bytes.len != sizeof(type) || (codec == WEIR_BOOL && bytes.data[0] > 1)) return false;                                                    \
         memcpy(number, bytes.data, sizeof(type));                                                                                                    \
         return true;                                                                                                                                 \
     }                                                                                                                                                \
     static inline type weir_##name(weir_bytes bytes) {                                                                                               \
         type number;                                                                                                                                 \
-        if (!weir_get_##name(bytes, &number)) weir_wrong_length(#name, sizeof(type), bytes.len);                                                      \
+        if (!weir_get_##name(bytes, &number)) weir_wrong_length(#name, sizeof(type), bytes.len);                                                     \
         return number;                                                                                                                               \
     }                                                                                                                                                \
     static inline weir_bytes weir_bytes_of_##name(weir_context *ctx, type number) {                                                                  \

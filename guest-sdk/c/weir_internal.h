@@ -163,10 +163,10 @@ typedef struct {
 struct weir_context {
     const weir_function *function;
     unsigned states_len;
-    uint32_t slot; // of the record's key
-    bool failed;   // `message` says why
+    uint32_t slot;  // of the record's key
+    bool failed;    // `message` says why
     bool in_import; // what the host allocates is heap memory, for the SDK to free
-    bool is_ready; // `function` is open
+    bool is_ready;  // `function` is open
     weir_bytes message;
     int64_t watermark, processing_time;
     uint32_t slots_len; // upper bound of slots in this call

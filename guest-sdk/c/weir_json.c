@@ -202,8 +202,12 @@ static bool scan_array(scanner *s, int depth) {
 static bool is_here(const weir_bytes *path) { return path != NULL && path->data == NULL; }
 
 static weir_json_kind kind_of(uint8_t first) {
-    return first == '{' ? WEIR_JSON_OBJECT : first == '[' ? WEIR_JSON_ARRAY : first == '"' ? WEIR_JSON_STRING
-         : first == 'n' ? WEIR_JSON_NULL : first == 't' || first == 'f' ? WEIR_JSON_BOOL : WEIR_JSON_NUMBER;
+    return first == '{'                   ? WEIR_JSON_OBJECT
+           : first == '['                 ? WEIR_JSON_ARRAY
+           : first == '"'                 ? WEIR_JSON_STRING
+           : first == 'n'                 ? WEIR_JSON_NULL
+           : first == 't' || first == 'f' ? WEIR_JSON_BOOL
+                                          : WEIR_JSON_NUMBER;
 }
 
 static bool scan_value(scanner *s, const weir_bytes *path, int depth) {
@@ -393,7 +397,9 @@ static void write_whole(weir_json_writer *json, uint64_t size, bool negative) {
 
 void weir_json_write_u64(weir_json_writer *json, uint64_t number) { write_whole(json, number, false); }
 
-void weir_json_write_i64(weir_json_writer *json, int64_t number) { write_whole(json, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0); }
+void weir_json_write_i64(weir_json_writer *json, int64_t number) {
+    write_whole(json, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0);
+}
 
 void weir_json_write_f64(weir_json_writer *json, double number) {
     char text[32];

@@ -31,7 +31,8 @@ bool weir_json_parse_find(weir_bytes text, weir_bytes path, weir_json *found, co
 // The member at a path of a value that was parsed; false: there is none.
 bool weir_json_find(weir_json value, const char *path, weir_json *found);
 
-// What a parsed value holds; false: it is of another kind, or too large for the type. Whole numbers may be written with a fraction of zeros (2.0) nowhere.
+// What a parsed value holds; false: it is of another kind, or too large for the type. Whole numbers may be written with a fraction of zeros (2.0)
+// nowhere.
 bool weir_json_bool(weir_json value, bool *truth);
 bool weir_json_u64(weir_json value, uint64_t *number);
 bool weir_json_i64(weir_json value, int64_t *number);
@@ -45,7 +46,7 @@ weir_bytes weir_json_text(weir_context *ctx, weir_json value);
 //     weir_json_members members = weir_json_members_of(value);
 //     while (weir_json_next(&members)) use(members.name, members.value);
 typedef struct {
-    weir_json name;  // of an object's member: a string; of an array's item: null
+    weir_json name; // of an object's member: a string; of an array's item: null
     weir_json value;
     weir_bytes rest;
 } weir_json_members;

@@ -262,7 +262,8 @@ size_t weir_write_f64(double number, char *to) {
     digits[0] = '0';
     if (exponent != 0 || fraction != 0) {
         len = short_digits(sign ? -number : number, digits, &point);
-        if (len == 0) len = shortest(exponent == 0 ? fraction : fraction | (uint64_t)1 << 52, exponent == 0 ? -1074 : exponent - 1075, digits, &point);
+        if (len == 0)
+            len = shortest(exponent == 0 ? fraction : fraction | (uint64_t)1 << 52, exponent == 0 ? -1074 : exponent - 1075, digits, &point);
         while (len > 1 && digits[len - 1] == '0') len--;
     }
     return sign + lay_out(digits, len, point, to + sign);

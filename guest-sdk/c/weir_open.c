@@ -113,11 +113,12 @@ static void check_states(weir_context *ctx, const weir_function *function) {
         for (unsigned other = 0; other < i; other++) twice |= strcmp(state->name, function->states[other].name) == 0;
         if (twice) weir_note(ctx, "state `%s` is declared twice, or has no name", state->name);
         if (state->codec == WEIR_NONE) weir_note(ctx, "state `%s` has no `codec`", state->name);
-        if ((state->kind == WEIR_MAP) != (state->sub_key != WEIR_NONE)) weir_note(ctx, "state `%s`: maps have a `sub_key`, and other states don't", state->name);
+        if ((state->kind == WEIR_MAP) != (state->sub_key != WEIR_NONE))
+            weir_note(ctx, "state `%s`: maps have a `sub_key`, and other states don't", state->name);
         for (const weir_migration *m = state->migrations; m != NULL && m->migrate != NULL; m++) {
             if (m->from_version == 0 || m->from_version >= version || m->codec == WEIR_NONE) {
-                weir_note(ctx, "state `%s` is of version %u and can't be migrated from %u: older versions have a lower number and a codec", state->name, version,
-                          m->from_version);
+                weir_note(ctx, "state `%s` is of version %u and can't be migrated from %u: older versions have a lower number and a codec",
+                          state->name, version, m->from_version);
             }
         }
     }
@@ -128,9 +129,11 @@ static void check_function(weir_context *ctx, const weir_function *function) {
     if (kinds != 1) weir_note(ctx, "function `%s` has %d of map, filter, flat_map and keyed_process, and one is expected", function->name, kinds);
     if (function->in == WEIR_NONE) weir_note(ctx, "function `%s` has no codec `in`", function->name);
     if (function->out == WEIR_NONE && function->filter == NULL) weir_note(ctx, "function `%s` has no codec `out`", function->name);
-    if (function->keyed_process != NULL && function->in_key == WEIR_NONE) weir_note(ctx, "function `%s` is keyed and has no codec `in_key`", function->name);
+    if (function->keyed_process != NULL && function->in_key == WEIR_NONE)
+        weir_note(ctx, "function `%s` is keyed and has no codec `in_key`", function->name);
     if (function->keyed_process == NULL && ctx->states_len > 0) {
-        weir_note(ctx, "state `%s` is declared by an operator without keys: `%s` has to be a keyed_process", function->states[0].name, function->name);
+        weir_note(ctx, "state `%s` is declared by an operator without keys: `%s` has to be a keyed_process", function->states[0].name,
+                  function->name);
     }
     check_states(ctx, function);
 }
@@ -181,7 +184,8 @@ const plugin_opened *plugin_open(const uint8_t *function, size_t function_len, c
         weir_codec out = found->filter != NULL ? found->in : found->out, out_key = found->filter != NULL ? found->in_key : found->out_key;
         ctx->out.shape = WEIR_SHAPE(out_key != WEIR_NONE, weir_codec_size(out) != 0 ? out : WEIR_NONE);
         check_function(ctx, found);
-        if (!ctx->failed && found->open != NULL && found->open(ctx) != WEIR_OK) weir_note(ctx, "`%s` refuses to open and has not said why", found->name);
+        if (!ctx->failed && found->open != NULL && found->open(ctx) != WEIR_OK)
+            weir_note(ctx, "`%s` refuses to open and has not said why", found->name);
     }
     ctx->is_ready = !ctx->failed;
     opened = (plugin_opened){ctx->failed, {ctx->message.data, ctx->message.len}};

@@ -181,7 +181,8 @@ static void flush_values(weir_context *ctx, unsigned number) {
         weir_column_push(&ctx->values, bytes_of(cell).data, cell->len);
     }
     if (ctx->changed.len == 0) return;
-    plugin_put(number, ctx->changed.items, ctx->changed.len, ctx->values.lengths.items, ctx->values.lengths.len, weir_address(ctx->values.data), ctx->values.len);
+    plugin_put(number, ctx->changed.items, ctx->changed.len, ctx->values.lengths.items, ctx->values.lengths.len, weir_address(ctx->values.data),
+               ctx->values.len);
 }
 
 void weir_state_flush(weir_context *ctx, unsigned state) {

@@ -118,7 +118,9 @@ static void put_number(writer *w, uint64_t number, bool negative, unsigned base,
 typedef enum { INT, LONG, LONG_LONG } size_of;
 
 static uint64_t unsigned_of(va_list *arguments, size_of size) {
-    return size == LONG_LONG ? va_arg(*arguments, unsigned long long) : size == LONG ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned);
+    return size == LONG_LONG ? va_arg(*arguments, unsigned long long)
+           : size == LONG    ? va_arg(*arguments, unsigned long)
+                             : va_arg(*arguments, unsigned);
 }
 
 static int64_t signed_of(va_list *arguments, size_of size) {

@@ -121,7 +121,8 @@ PLUGIN_IMPORT("weir:output/output@0.1.0", "emit")
 void plugin_emit(uint32_t output, const uint8_t *rows, size_t rows_len);
 
 PLUGIN_IMPORT("weir:state/keyed@0.1.0", "put")
-void plugin_put(uint32_t state, const uint32_t *slots, size_t slots_len, const uint32_t *lengths, size_t lengths_len, const uint8_t *data, size_t data_len);
+void plugin_put(uint32_t state, const uint32_t *slots, size_t slots_len, const uint32_t *lengths, size_t lengths_len, const uint8_t *data,
+                size_t data_len);
 
 PLUGIN_IMPORT("weir:state/keyed@0.1.0", "get-sub")
 void plugin_get_sub(uint32_t state, const uint32_t *slots, size_t slots_len, const uint32_t *sub_key_lengths, size_t sub_key_lengths_len,
@@ -143,7 +144,8 @@ void plugin_log(uint32_t level, const uint8_t *message, size_t message_len);
 PLUGIN_IMPORT("weir:log/log@0.1.0", "count")
 void plugin_count(const uint8_t *name, size_t name_len, uint64_t add);
 
-// ---- exports: what the host calls. Lists and texts that come in were allocated by cabi_realloc; plugin_post gives them, and what was returned, back.
+// ---- exports: what the host calls. Lists and texts that come in were allocated by cabi_realloc; plugin_post gives them, and what was returned,
+// back.
 
 PLUGIN_EXPORT(PLUGIN_OPERATOR "describe")
 const plugin_description *plugin_describe(void);

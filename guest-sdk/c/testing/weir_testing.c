@@ -72,7 +72,8 @@ void plugin_emit(uint32_t output, const uint8_t *rows, size_t rows_len) {
     text_add(&call.rows, rows, rows_len);
 }
 
-void plugin_put(uint32_t state, const uint32_t *slots, size_t slots_len, const uint32_t *lengths, size_t lengths_len, const uint8_t *data, size_t data_len) {
+void plugin_put(uint32_t state, const uint32_t *slots, size_t slots_len, const uint32_t *lengths, size_t lengths_len, const uint8_t *data,
+                size_t data_len) {
     if (slots_len != lengths_len) stop("as many values as slots are expected");
     for (size_t i = 0; i < slots_len; i++) {
         weir_bytes value;
@@ -194,7 +195,8 @@ void weir_harness_close(weir_harness *harness) {
     drop_queue(harness);
     free(harness->queue), free(harness->function);
     store_free(&harness->state);
-    text_free(&harness->rows), text_free(&harness->refused), text_free(&harness->counters), text_free(&harness->outcome), text_free(&harness->message);
+    text_free(&harness->rows), text_free(&harness->refused), text_free(&harness->counters), text_free(&harness->outcome),
+        text_free(&harness->message);
     if (open_for == harness) open_for = NULL;
     free(harness);
 }
@@ -265,7 +267,8 @@ static size_t run_call(weir_harness *harness, const queued *batch, size_t len) {
     if (result->is_error) {
         if (!result->failure.has_row || result->failure.row >= len) stop("the call as a whole has failed");
         refused = result->failure.row;
-        text_format(&harness->refused, "refused %zu: %.*s\n", batch[refused].number, (int)result->failure.message.len, (const char *)result->failure.message.data);
+        text_format(&harness->refused, "refused %zu: %.*s\n", batch[refused].number, (int)result->failure.message.len,
+                    (const char *)result->failure.message.data);
         store_free(&harness->state);
         harness->state = before;
     } else {
@@ -412,8 +415,8 @@ const char *weir_restore(weir_harness *harness, const weir_harness *from) {
         bool is_length = state != NULL && state->kind == WEIR_LIST && entry->sub_key.len == 0;
         if (state == NULL || is_length || version_of(state) == version_of(old)) continue;
         uint32_t len = (uint32_t)entry->value.len;
-        const plugin_migrated *migrated = plugin_migrate(lowered(entry->state, strlen(entry->state)), strlen(entry->state), version_of(old), lowered(&len, 4), 1,
-                                                         lowered(entry->value.data, len), len);
+        const plugin_migrated *migrated = plugin_migrate(lowered(entry->state, strlen(entry->state)), strlen(entry->state), version_of(old),
+                                                         lowered(&len, 4), 1, lowered(entry->value.data, len), len);
         text_clear(&harness->message);
         if (migrated->is_error) text_add(&harness->message, migrated->failure.message.data, migrated->failure.message.len);
         else bytes_replace(&entry->value, (weir_bytes){migrated->values.data.data, migrated->values.data.len});

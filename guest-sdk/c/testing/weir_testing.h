@@ -33,13 +33,14 @@ void weir_set_timestamp(weir_harness *harness, int64_t timestamp_ms);
 // Of the calls from now on.
 void weir_set_times(weir_harness *harness, int64_t watermark_ms, int64_t processing_time_ms);
 
-// Runs what is queued at batch sizes 1, 7, 1024 and all at once, each from the same state with an instance of its own, and ends the test where outcomes differ.
+// Runs what is queued at batch sizes 1, 7, 1024 and all at once, each from the same state with an instance of its own, and ends the test where
+// outcomes differ.
 void weir_run(weir_harness *harness);
 // Runs it once, in batches of this size.
 void weir_run_in_batches(weir_harness *harness, size_t batch_size);
 
-// Everything that has happened, a line each: `out KEY=VALUE` (`@TIME` follows if there is one), `refused RECORD: MESSAGE` (records are counted from 0),
-// `state NAME[KEY]=VALUE`, `state NAME[KEY][SUB-KEY]=VALUE`, `counter NAME=SUM`. Numbers are written as numbers. Good until the next call.
+// Everything that has happened, a line each: `out KEY=VALUE` (`@TIME` follows if there is one), `refused RECORD: MESSAGE` (records are counted from
+// 0), `state NAME[KEY]=VALUE`, `state NAME[KEY][SUB-KEY]=VALUE`, `counter NAME=SUM`. Numbers are written as numbers. Good until the next call.
 const char *weir_outcome(weir_harness *harness);
 
 // Ends the test, and shows both, where the outcome isn't `expected`.
@@ -48,8 +49,8 @@ void weir_expect(weir_harness *harness, const char *expected);
 // Forgets what was emitted, refused and counted; state stays.
 void weir_forget(weir_harness *harness);
 
-// Takes over the state of another function, as a job that goes on with a newer version of its plugin; values of older schema versions are migrated. Returns the
-// reason where that can't be done, else NULL.
+// Takes over the state of another function, as a job that goes on with a newer version of its plugin; values of older schema versions are migrated.
+// Returns the reason where that can't be done, else NULL.
 const char *weir_restore(weir_harness *harness, const weir_harness *from);
 
 #endif

@@ -39,10 +39,14 @@ static void mangled_rows(void) {
         len += 16 + (header[0] == UINT32_MAX ? 0 : key_len) + value_len;
     }
     if (random_below(4) == 0 && len > 0) len = random_below(len);
-    for (size_t i = 0; i < 16; i++) slots[i] = (uint32_t)random_below(slots_len + 1), lengths[i] = random_below(4) ? 8 : random_below(2) ? UINT32_MAX : (uint32_t)random_below(30);
+    for (size_t i = 0; i < 16; i++)
+        slots[i] = (uint32_t)random_below(slots_len + 1), lengths[i] = random_below(4)   ? 8
+                                                                       : random_below(2) ? UINT32_MAX
+                                                                                         : (uint32_t)random_below(30);
     size_t data_len = random_below(sizeof value);
     plugin_column column = {{exact(lengths, values_len * 4), values_len}, {exact(value, data_len), data_len}};
-    plugin_post(plugin_process(0, exact(rows, len), len, exact(slots, slots_len * 4), slots_len, exact(&column, sizeof column), random_below(2), 0, 0));
+    plugin_post(
+        plugin_process(0, exact(rows, len), len, exact(slots, slots_len * 4), slots_len, exact(&column, sizeof column), random_below(2), 0, 0));
 }
 
 static void mangled_column(void) {

@@ -21,13 +21,35 @@ static uint64_t random_u64(void) {
 }
 
 static void numbers_are_written_as_short_as_can_be(void) {
-    static const struct { double number; const char *text; } cases[] = {
-        {0, "0.0"}, {-0.0, "-0.0"}, {1, "1.0"}, {-1.5, "-1.5"}, {0.1, "0.1"}, {1e308, "1e308"}, {5e-324, "5e-324"}, {123456789012345680, "1.2345678901234568e17"},
-        {1e16, "1e16"}, {1e15, "1000000000000000.0"}, {0.00001, "0.00001"}, {1e-6, "1e-6"}, {1.5e-7, "1.5e-7"}, {1.7976931348623157e308, "1.7976931348623157e308"}, {0.3, "0.3"},
-        {2.2250738585072014e-308, "2.2250738585072014e-308"}, {9007199254740993, "9007199254740992.0"}, {1.0 / 3, "0.3333333333333333"}, {100, "100.0"}, {NAN, "null"}, {-INFINITY, "null"},
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {
+        {0, "0.0"},
+        {-0.0, "-0.0"},
+        {1, "1.0"},
+        {-1.5, "-1.5"},
+        {0.1, "0.1"},
+        {1e308, "1e308"},
+        {5e-324, "5e-324"},
+        {123456789012345680, "1.2345678901234568e17"},
+        {1e16, "1e16"},
+        {1e15, "1000000000000000.0"},
+        {0.00001, "0.00001"},
+        {1e-6, "1e-6"},
+        {1.5e-7, "1.5e-7"},
+        {1.7976931348623157e308, "1.7976931348623157e308"},
+        {0.3, "0.3"},
+        {2.2250738585072014e-308, "2.2250738585072014e-308"},
+        {9007199254740993, "9007199254740992.0"},
+        {1.0 / 3, "0.3333333333333333"},
+        {100, "100.0"},
+        {NAN, "null"},
+        {-INFINITY, "null"},
     };
     char text[40];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check("f64", (weir_bytes){(uint8_t *)text, weir_write_f64(cases[i].number, text)}, cases[i].text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check("f64", (weir_bytes){(uint8_t *)text, weir_write_f64(cases[i].number, text)}, cases[i].text);
     for (int i = 0; i < 100000; i++) {
         // All bit patterns, and numbers as people write them.
         uint64_t bits = random_u64();
@@ -77,16 +99,58 @@ static void whole_numbers_are_read_up_to_their_limits(void) {
     int64_t i;
     if (!weir_parse_u64(weir_text("18446744073709551615"), &u) || u != UINT64_MAX || weir_parse_u64(weir_text("18446744073709551616"), &u)) abort();
     if (!weir_parse_i64(weir_text("-9223372036854775808"), &i) || i != INT64_MIN || weir_parse_i64(weir_text("9223372036854775808"), &i)) abort();
-    if (weir_parse_u64(weir_text(""), &u) || weir_parse_u64(weir_text("+1"), &u) || weir_parse_i64(weir_text("-"), &i) || weir_parse_i64(weir_text("1_0"), &i)) abort();
+    if (weir_parse_u64(weir_text(""), &u) || weir_parse_u64(weir_text("+1"), &u) || weir_parse_i64(weir_text("-"), &i) ||
+        weir_parse_i64(weir_text("1_0"), &i))
+        abort();
 }
 
 static void json_that_is_none_is_refused(void) {
-    static const struct { const char *text; bool valid; } cases[] = {
-        {"{}", true}, {" [ 1 , -0.5e+3 , \"\\u00e9\" , null , true , false , {} ] ", true}, {"\"\\ud83d\\ude00\"", true}, {"0", true}, {"-0", true}, {"1E5", true},
-        {"", false}, {" ", false}, {"{", false}, {"[", false}, {"[1", false}, {"[1,", false}, {"[1,]", false}, {"{\"a\"", false}, {"{\"a\":", false}, {"{\"a\":1,", false},
-        {"{\"a\":1,}", false}, {"{a:1}", false}, {"{\"a\" 1}", false}, {"01", false}, {"+1", false}, {"1.", false}, {".5", false}, {"1e", false}, {"-", false}, {"tru", false},
-        {"truex", false}, {"nul", false}, {"\"", false}, {"\"\\", false}, {"\"\\x\"", false}, {"\"\\u12\"", false}, {"\"\\u12g4\"", false}, {"\"\\ud800\"", false},
-        {"\"\\udc00\"", false}, {"\"\\ud800\\u0041\"", false}, {"\"\\ud800\\ud800\"", false}, {"\"a\nb\"", false}, {"\"\xff\"", false}, {"[1] 2", false}, {"NaN", false}, {"'a'", false},
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {
+        {"{}", true},
+        {" [ 1 , -0.5e+3 , \"\\u00e9\" , null , true , false , {} ] ", true},
+        {"\"\\ud83d\\ude00\"", true},
+        {"0", true},
+        {"-0", true},
+        {"1E5", true},
+        {"", false},
+        {" ", false},
+        {"{", false},
+        {"[", false},
+        {"[1", false},
+        {"[1,", false},
+        {"[1,]", false},
+        {"{\"a\"", false},
+        {"{\"a\":", false},
+        {"{\"a\":1,", false},
+        {"{\"a\":1,}", false},
+        {"{a:1}", false},
+        {"{\"a\" 1}", false},
+        {"01", false},
+        {"+1", false},
+        {"1.", false},
+        {".5", false},
+        {"1e", false},
+        {"-", false},
+        {"tru", false},
+        {"truex", false},
+        {"nul", false},
+        {"\"", false},
+        {"\"\\", false},
+        {"\"\\x\"", false},
+        {"\"\\u12\"", false},
+        {"\"\\u12g4\"", false},
+        {"\"\\ud800\"", false},
+        {"\"\\udc00\"", false},
+        {"\"\\ud800\\u0041\"", false},
+        {"\"\\ud800\\ud800\"", false},
+        {"\"a\nb\"", false},
+        {"\"\xff\"", false},
+        {"[1] 2", false},
+        {"NaN", false},
+        {"'a'", false},
     };
     weir_json value;
     const char *problem;
@@ -114,11 +178,13 @@ static void json_is_written_as_it_is_read(weir_context *ctx) {
     weir_json_write_text(&json, (weir_bytes){(const uint8_t *)"\0\x1f\n\t\\\"\xc3\xa9\xff", 9});
     weir_json_name(&json, "b");
     weir_json_begin(&json, '[');
-    weir_json_write_u64(&json, UINT64_MAX), weir_json_write_i64(&json, INT64_MIN), weir_json_write_f64(&json, 0.1), weir_json_write_null(&json), weir_json_write_bool(&json, true);
+    weir_json_write_u64(&json, UINT64_MAX), weir_json_write_i64(&json, INT64_MIN), weir_json_write_f64(&json, 0.1), weir_json_write_null(&json),
+        weir_json_write_bool(&json, true);
     weir_json_begin(&json, '{'), weir_json_end(&json, '}');
     weir_json_end(&json, ']');
     weir_json_end(&json, '}');
-    const char *expected = "{\"a\\\"\":\"\\u0000\\u001f\\n\\t\\\\\\\"\xc3\xa9\xef\xbf\xbd\",\"b\":[18446744073709551615,-9223372036854775808,0.1,null,true,{}]}";
+    const char *expected =
+        "{\"a\\\"\":\"\\u0000\\u001f\\n\\t\\\\\\\"\xc3\xa9\xef\xbf\xbd\",\"b\":[18446744073709551615,-9223372036854775808,0.1,null,true,{}]}";
     check("written JSON", weir_json_written(&json), expected);
     weir_json value, found;
     const char *problem;
@@ -135,7 +201,9 @@ static void members_come_in_order(weir_context *ctx) {
     check("name", weir_json_text(ctx, members.name), "a");
     check("value", members.value.text, "[ 1 , \"x\" ]");
     weir_json_members items = weir_json_members_of(members.value);
-    if (!weir_json_next(&items) || items.value.kind != WEIR_JSON_NUMBER || !weir_json_next(&items) || items.value.kind != WEIR_JSON_STRING || weir_json_next(&items)) abort();
+    if (!weir_json_next(&items) || items.value.kind != WEIR_JSON_NUMBER || !weir_json_next(&items) || items.value.kind != WEIR_JSON_STRING ||
+        weir_json_next(&items))
+        abort();
     if (!weir_json_next(&members)) abort();
     check("name", weir_json_text(ctx, members.name), "b");
     if (weir_json_next(&members)) abort();
@@ -143,7 +211,8 @@ static void members_come_in_order(weir_context *ctx) {
 
 static void formats_are_those_of_printf(weir_context *ctx) {
     check("format", weir_format(ctx, "%s %.*s|%5d|%05d|", "a", 2, "bcd", 42, -42), "a bc|   42|-0042|");
-    check("format", weir_format(ctx, "%u %lld %llu %zu %x %c %% %g", 7u, (long long)INT64_MIN, (unsigned long long)UINT64_MAX, (size_t)9, 255u, 'z', 0.5),
+    check("format",
+          weir_format(ctx, "%u %lld %llu %zu %x %c %% %g", 7u, (long long)INT64_MIN, (unsigned long long)UINT64_MAX, (size_t)9, 255u, 'z', 0.5),
           "7 -9223372036854775808 18446744073709551615 9 ff z % 0.5");
     char long_text[300];
     memset(long_text, 'l', 299), long_text[299] = 0;
