@@ -46,6 +46,7 @@ export class Plugin {
     if (opened.refusals.length > 0) throw new Refusal(opened.refusals.join("; "));
     const run = new operator.Run(operator, handler, opened);
     return {
+      states: opened.states,
       process: (request, host) => run.process(request, host),
       migrate: (state, fromVersion, values) => migrate(opened.states, state, fromVersion, values),
     };

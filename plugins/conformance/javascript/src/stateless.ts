@@ -2,7 +2,8 @@
 
 import { flatMap, jsonOf, map, Refusal, u64, utf8 } from "weir-guest";
 
-const PLAIN = /^[ -~]*$/;
+/** Anything but printable ASCII: lines without need less care. `exec` is faster than `test` in QuickJS. */
+const NOT_PLAIN = /[^ -~]/;
 const WHITE_SPACE = /[ \t\n\r\v\f]+/;
 
 export const tokenize = flatMap({
@@ -11,7 +12,7 @@ export const tokenize = flatMap({
   out: [utf8, u64],
   each(line, out) {
     let words;
-    if (PLAIN.test(line)) words = line.toLowerCase().split(" ");
+    if (NOT_PLAIN.exec(line) === null) words = line.toLowerCase().split(" ");
     else words = line.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).split(WHITE_SPACE);
     out.collectAll(words.includes("") ? words.filter((word) => word !== "") : words, 1);
   },
