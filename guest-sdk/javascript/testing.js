@@ -176,7 +176,8 @@ export class Harness {
   #column(state, keys) {
     if (state.kind !== "value") return { lengths: [], data: new Uint8Array(0) };
     const texts = keys.map((key) => this.#outcome.store.values.get(addressOf(state.name, key)) ?? null);
-    return { lengths: texts.map((text) => text?.length ?? 0xffffffff), data: bytesOfText(texts.join("")) };
+    // As QuickJS has it: the largest u32 is -1 there.
+    return { lengths: texts.map((text) => text?.length ?? -1), data: bytesOfText(texts.join("")) };
   }
 
   /** Everything emitted so far: values, or pairs of key and value. */

@@ -196,8 +196,16 @@ export class PairCollector extends Collector {
 
   /** The rows of integers under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
   asciiRows() {
+    try {
+      return isAscii(this.waiting.join("")) ? this.joinedRows() : undefined;
+    } catch {
+      // Something has no text, or no length: the slower way says what.
+      return undefined;
+    }
+  }
+
+  joinedRows() {
     const { waiting, heads, codec } = this;
-    if (!isAscii(joined(waiting))) return undefined;
     const pieces = [];
     const items = waiting.length;
     let bytes = 0;
@@ -218,15 +226,6 @@ export class PairCollector extends Collector {
     const rows = pieces.join("");
     // A key that isn't a string has no length, or another one than its text.
     return rows.length === bytes + (items / 2) * (16 + codec.bytes) ? rows : undefined;
-  }
-}
-
-/** The items in one text; one that isn't ASCII where something has no text. */
-function joined(items) {
-  try {
-    return items.join("");
-  } catch {
-    return "\xff";
   }
 }
 

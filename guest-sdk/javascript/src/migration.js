@@ -2,7 +2,7 @@
 
 import { Bytes } from "./bytes.js";
 import { callFailure, Failure, inWords } from "./errors.js";
-import { columnTexts, textsColumn } from "./state/sub_keys.js";
+import { columnTexts, isMissing, textsColumn } from "./state/sub_keys.js";
 
 /** Brings `values` of one of the declared `states` from an older version to the current one. */
 export function migrate(states, name, fromVersion, values) {
@@ -11,7 +11,7 @@ export function migrate(states, name, fromVersion, values) {
   const { state, descriptor, older } = found;
   const first = older.findIndex((step) => step.version === fromVersion);
   if (first === -1) throw callFailure(noMigration(name, fromVersion, descriptor.schemaVersion, older));
-  const bytes = values.lengths.reduce((sum, length) => (length === 0xffffffff ? sum : sum + length), 0);
+  const bytes = values.lengths.reduce((sum, length) => (isMissing(length) ? sum : sum + length), 0);
   if (bytes > values.data.length) throw callFailure("the column of values is cut off");
   const steps = older.slice(first);
   const migrated = columnTexts(values).map((text, row) => {

@@ -4,7 +4,13 @@
 import { Bytes, bytesOfText } from "../bytes.js";
 import { Refusal } from "../errors.js";
 
-const MISSING = 0xffffffff;
+/** The length that marks a missing item. */
+export const MISSING = 0xffffffff;
+
+/** Whether a length marks a missing item: the bindings for QuickJS give u32 above 2^31 as negative numbers. */
+export function isMissing(length) {
+  return (length | 0) === -1;
+}
 
 /** The sub-keys of one state during one call. */
 export class SubKeys {
@@ -136,7 +142,7 @@ export function columnTexts({ lengths, data }) {
   const all = new Bytes(data).text;
   let at = 0;
   return lengths.map((length) => {
-    if (length === MISSING) return null;
+    if (isMissing(length)) return null;
     at += length;
     return all.substring(at - length, at);
   });

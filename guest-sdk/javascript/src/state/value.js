@@ -2,8 +2,8 @@
 
 import { Bytes } from "../bytes.js";
 import { Refusal } from "../errors.js";
+import { isMissing, MISSING } from "./sub_keys.js";
 
-const MISSING = 0xffffffff;
 /** Of a value that nobody has looked at yet. */
 const UNREAD = Symbol("unread");
 
@@ -81,7 +81,7 @@ export class ValueState {
     if (kept === undefined) throw this.#noKey();
     if (kept === null) return undefined;
     const length = this.column.lengths[slot];
-    if (length === MISSING) {
+    if (isMissing(length)) {
       this.cells[slot] = null;
       return undefined;
     }
@@ -102,7 +102,7 @@ export class ValueState {
       let at = 0;
       this.starts = this.column.lengths.map((length) => {
         const start = at;
-        if (length !== MISSING) at += length;
+        if (!isMissing(length)) at += length;
         return start;
       });
     }
