@@ -4,12 +4,11 @@
 import { Bytes, bytesOfText } from "../bytes.js";
 import { Refusal } from "../errors.js";
 
-/** The length that marks a missing item. */
-export const MISSING = 0xffffffff;
+/** The length that marks a missing item: the largest u32, which the bindings for QuickJS give, and take, as this. */
+export const MISSING = -1;
 
-/** Whether a length marks a missing item: the bindings for QuickJS give u32 above 2^31 as negative numbers. */
 export function isMissing(length) {
-  return (length | 0) === -1;
+  return (length | 0) === MISSING;
 }
 
 /** The sub-keys of one state during one call. */
