@@ -1,0 +1,235 @@
+// Where an operator puts its records. They wait as they were given, are encoded many at a time, and go to the host once per call.
+
+import { bytesOfText, isAscii } from "./bytes.js";
+import { Failure, ItemRefusal } from "./errors.js";
+import { lengthText, NO_KEY, untimedText } from "./rows.js";
+
+/** What has been encoded is handed to the host when it passes this size, and at the end of a call. */
+const EMIT_BYTES = 1 << 20;
+/** What is encoded at a time should have about this size: so the waiting records stay small. */
+const ENCODE_BYTES = 1 << 16;
+const WAITING_MIN = 16;
+const WAITING_MAX = 16384;
+/** Equals no value that a record can have. */
+const NOTHING = {};
+
+class Collector {
+  /** `width`: how many items of `waiting` are a record. */
+  constructor(output, width, call) {
+    this.output = output;
+    this.width = width;
+    this.call = call;
+    this.limit = WAITING_MIN;
+    this.begin();
+  }
+
+  /** A call begins: what a failed one has left behind is dropped. */
+  begin() {
+    this.waiting = [];
+    /** Of each row of the call: how many items waited before it. */
+    this.starts = [];
+    /** The row that the first waiting record belongs to. */
+    this.firstRow = 0;
+    this.parts = [];
+    this.partBytes = 0;
+  }
+
+  /** Forgets what the current row has collected. */
+  dropRow() {
+    const { row } = this.call;
+    if (this.waiting.length > 0) this.waiting.length = row <= this.firstRow ? 0 : this.starts[row];
+  }
+
+  /** The row that waiting record `index` came from. */
+  rowOf(index) {
+    let row = this.call.row;
+    while (row > this.firstRow && this.starts[row] > index * this.width) row--;
+    return row;
+  }
+
+  /** Turns what waits into rows. */
+  encode() {
+    const items = this.waiting.length;
+    if (items === 0) return;
+    let text;
+    try {
+      text = this.call.rows.timed ? this.timedRows() : this.untimedRows();
+    } catch (error) {
+      if (!(error instanceof ItemRefusal)) throw error;
+      throw new Failure(this.rowOf(error.index), error.message);
+    }
+    this.limit = Math.max(WAITING_MIN, Math.min(WAITING_MAX, this.limit * 4, Math.floor((ENCODE_BYTES * items) / text.length)));
+    this.waiting = [];
+    this.firstRow = this.call.row;
+    this.pass(text);
+  }
+
+  /** Puts rows, as a text, behind those that are there. */
+  pass(text) {
+    this.parts.push(text);
+    this.partBytes += text.length;
+    if (this.partBytes >= EMIT_BYTES) this.emit();
+  }
+
+  /** Hands everything to the host: the end of the call. */
+  flush() {
+    this.encode();
+    this.emit();
+  }
+
+  emit() {
+    if (this.partBytes > 0) this.call.host.emit(this.output, bytesOfText(this.parts.join("")));
+    this.parts = [];
+    this.partBytes = 0;
+  }
+
+  /** The timestamps of the waiting records as texts: those of their rows. */
+  times() {
+    const times = [];
+    const { rows } = this.call;
+    for (let row = this.firstRow; row <= this.call.row; row++) {
+      const end = (row === this.call.row ? this.waiting.length : this.starts[row + 1]) / this.width;
+      const time = times.length < end ? rows.timestampText(row) : "";
+      while (times.length < end) times.push(time);
+    }
+    return times;
+  }
+}
+
+/** Takes records without a key. */
+export class ValueCollector extends Collector {
+  constructor(output, codec, call) {
+    super(output, 1, call);
+    this.codec = codec;
+    this.collect = codec.thaws ? this.collectKept : this.collect;
+  }
+
+  collect(value) {
+    if (this.waiting.push(value) >= this.limit) this.encode();
+  }
+
+  /** Emits a record for each of `values`. */
+  collectAll(values) {
+    for (let i = 0, count = values.length; i < count; i++) this.collect(values[i]);
+  }
+
+  /** As `collect`, for values that their owner may change before they are encoded. */
+  collectKept(value) {
+    if (this.waiting.push(this.codec.keep(value)) >= this.limit) this.encode();
+  }
+
+  untimedRows() {
+    const pieces = [];
+    for (const value of this.codec.texts(this.waiting)) pieces.push(NO_KEY, untimedText(value.length), value);
+    return pieces.join("");
+  }
+
+  timedRows() {
+    const values = this.codec.texts(this.waiting);
+    const times = this.times();
+    return values.map((value, i) => NO_KEY + lengthText(value.length) + times[i] + value).join("");
+  }
+}
+
+/** Takes records with a key. */
+export class PairCollector extends Collector {
+  constructor(output, keyCodec, codec, call) {
+    super(output, 2, call);
+    this.keyCodec = keyCodec;
+    this.codec = codec;
+    this.collect = keyCodec.thaws || codec.thaws ? this.collectKept : this.collect;
+    if (keyCodec.name === "utf8" && codec.isInteger) this.heads = makeHeads(codec.bytes);
+  }
+
+  collect(key, value) {
+    if (this.waiting.push(key, value) >= this.limit) this.encode();
+  }
+
+  /** Emits a record with `value` under each of `keys`: faster than `collect` for each. */
+  collectAll(keys, value) {
+    if (this.collect === this.collectKept) {
+      for (const key of keys) this.collectKept(key, value);
+      return;
+    }
+    const { waiting } = this;
+    const count = keys.length;
+    for (let i = 0; i < count; i++) waiting.push(keys[i], value);
+    if (waiting.length >= this.limit) this.encode();
+  }
+
+  /** As `collect`, for keys or values that their owner may change before they are encoded. */
+  collectKept(key, value) {
+    const { keyCodec, codec } = this;
+    const kept = keyCodec.thaws ? keyCodec.keep(key) : key;
+    if (this.waiting.push(kept, codec.thaws ? codec.keep(value) : value) >= this.limit) this.encode();
+  }
+
+  untimedRows() {
+    const fast = this.heads === undefined ? undefined : this.asciiRows();
+    if (fast !== undefined) return fast;
+    const { keys, values } = this.texts();
+    const pieces = [];
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
+      const value = values[i];
+      pieces.push(lengthText(key.length), untimedText(value.length), key, value);
+    }
+    return pieces.join("");
+  }
+
+  timedRows() {
+    const { keys, values } = this.texts();
+    const times = this.times();
+    return keys.map((key, i) => lengthText(key.length) + lengthText(values[i].length) + times[i] + key + values[i]).join("");
+  }
+
+  texts() {
+    const { waiting } = this;
+    const keys = [];
+    const values = [];
+    for (let i = 0; i < waiting.length; i += 2) {
+      keys.push(waiting[i]);
+      values.push(waiting[i + 1]);
+    }
+    return { keys: this.keyCodec.texts(keys), values: this.codec.texts(values) };
+  }
+
+  /** The rows of integers under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
+  asciiRows() {
+    try {
+      return isAscii(this.waiting.join("")) ? this.joinedRows() : undefined;
+    } catch {
+      // Something has no text, or no length: the slower way says what.
+      return undefined;
+    }
+  }
+
+  joinedRows() {
+    const { waiting, heads, codec } = this;
+    const pieces = [];
+    const items = waiting.length;
+    let bytes = 0;
+    let last = NOTHING;
+    let text;
+    for (let i = 0; i < items; i += 2) {
+      const key = waiting[i];
+      const value = waiting[i + 1];
+      if (value !== last) {
+        text = codec.quickText(value);
+        if (text === undefined) return undefined;
+        last = value;
+      }
+      const length = key.length;
+      bytes += length;
+      pieces.push(heads[length] ?? lengthText(length) + untimedText(codec.bytes), key, text);
+    }
+    const rows = pieces.join("");
+    // A key that isn't a string has no length, or another one than its text.
+    return rows.length === bytes + (items / 2) * (16 + codec.bytes) ? rows : undefined;
+  }
+}
+
+/** What comes before keys of each length in rows without event time whose values have `valueBytes`. */
+function makeHeads(valueBytes) {
+  return Array.from({ length: 256 }, (_, length) => lengthText(length) + untimedText(valueBytes));
+}
