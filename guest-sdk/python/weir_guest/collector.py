@@ -13,7 +13,7 @@ Outs = TypeVarTuple("Outs")
 #: Rows are handed to the host at the end of a call, and within it from this size on.
 EMIT_BYTES = 1 << 20
 #: Remembered rows are forgotten all together when there are this many, and longer rows are not remembered.
-REMEMBERED_ROWS = 8192
+REMEMBERED_ROWS = 32768
 REMEMBERED_BYTES = 160
 #: After a call in which remembering didn't pay off, it is left alone for this many calls.
 PAUSE_CALLS = 200
@@ -32,6 +32,8 @@ class Collector(Generic[*Outs]):
 
 class Pieces(Collector[*Outs]):
     """The collector as the driver sees it."""
+
+    collect: Callable[..., None]  # type: ignore[assignment]
 
     def __init__(self, key: Codec[Any] | None, value: Codec[Any], shared: Shared, remember: bool) -> None:
         self.pieces: list[bytes] = []
@@ -80,7 +82,6 @@ def _writer(key: Codec[Any] | None, value: Codec[Any], shared: Shared, pieces: l
     for prefix, codec in (("k_", key), ("v_", value)):
         if codec is not None:
             names[prefix + "encode"] = codec.encode
-    fixed = isinstance(value, _Number)
     written = "v_encode(value)" if value.writes == Codec.writes else value.writes.format("v_", "value")
     if key is None:
         source = f"""
@@ -89,7 +90,7 @@ def collect(value):
     append(header(NO_KEY, len(data), shared.timestamp))
     append(data)
 """
-    elif fixed:
+    elif isinstance(value, _Number):
         # Header, key and number by one call, which is compiled once for each length of key.
         names["rows"] = _RowPackers(value)
         names["errors"] = (struct.error, AttributeError, UnicodeEncodeError)

@@ -51,11 +51,17 @@ class Imports:
 SERVICES = Imports()
 
 
+class Instance:
+    """What this instance of the component has open: one function of one subtask. An `Operator` lives for one call only."""
+
+    driver: Driver | None = None
+
+
+INSTANCE = Instance()
+
+
 class Operator(exports.Operator):  # type: ignore[misc]
     """What componentize-py exports. No exception leaves it but `Err`: one that did would be a trap without words."""
-
-    def __init__(self) -> None:
-        self._open: Driver | None = None
 
     def describe(self) -> Any:
         use_log()
@@ -72,7 +78,7 @@ class Operator(exports.Operator):  # type: ignore[misc]
         use_log()
         place = Subtask(subtask.uid, subtask.index, subtask.parallelism, subtask.max_parallelism)
         try:
-            self._open = exported().open(function, config, place)
+            INSTANCE.driver = exported().open(function, config, place)
         except BaseException as error:
             raise Err(describe(error)) from None
         # What is there now stays: the collector need not look at it again, and runs between calls only.
@@ -95,11 +101,12 @@ class Operator(exports.Operator):  # type: ignore[misc]
         return types.Column(column.lengths, column.data)
 
     def _run(self, call: Callable[[Driver], T]) -> T:
-        if self._open is None:
+        driver = INSTANCE.driver
+        if driver is None:
             raise Err(types.Failure(None, "this instance is not open: no function to call"))
         failure = None
         try:
-            return call(self._open)
+            return call(driver)
         except Failure as error:
             failure = types.Failure(error.row, error.message)
         except BaseException as error:

@@ -145,9 +145,7 @@ class OpenContext:
         self.cells.append(state)
         return state
 
-    def _declare(
-        self, name: str, kind: StateKind, codec: Codec[Any], ttl: timedelta | None, schema_version: int, older: Sequence[Older]
-    ) -> int:
+    def _declare(self, name: str, kind: StateKind, codec: Codec[Any], ttl: timedelta | None, schema_version: int, older: Sequence[Older]) -> int:
         if not name or any(state.name == name for state in self.states):
             self.refuse(f"state `{name}` is declared twice, or has no name")
         migrations = Migrations(name, schema_version, codec, older)

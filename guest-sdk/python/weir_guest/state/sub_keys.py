@@ -107,5 +107,3 @@ class SubKeys:
                 raise RuntimeError(f"state `{self.name}`: no record is being processed, so there is no key")
             self.slots[number] = slot = Slot(cleared=False)
         return slot
-
-
