@@ -41,7 +41,6 @@ class Pieces(Collector[*Outs]):
         self._remembered = None
         if remember and key is not None and key.memorable and value.memorable:
             self._remembered = _Remembered(key, value)
-            self._recall: Callable[..., None] = self._remembered.writer(self.pieces, self._write)
         self._pause_calls = 0
         self.collect = self._write
 
@@ -53,7 +52,7 @@ class Pieces(Collector[*Outs]):
             if self._pause_calls:
                 self._pause_calls -= 1
             else:
-                self.collect = self._recall
+                self.collect = self._remembered.writer(self.pieces, self._write)
 
     def relieve(self, services: Services) -> None:
         """Hands the rows so far to the host, if they are large."""
@@ -142,12 +141,18 @@ class _Remembered(dict[Any, "_ByKey"]):
         self.misses = 0
 
     def writer(self, pieces: list[bytes], write: Callable[..., None]) -> Callable[..., None]:
-        """`collect` by these rows; `write` is for what has no hash."""
+        """`collect` by these rows, for one call; `write` is for what has no hash."""
         append = pieces.append
+        last: Any = self
+        rows: Any = None
 
         def collect(key: Any, value: Any) -> None:
+            nonlocal last, rows
             try:
-                append(self[value][key])
+                if value is not last:
+                    rows = self[value]
+                    last = value
+                append(rows[key])
             except TypeError:
                 write(key, value)
 

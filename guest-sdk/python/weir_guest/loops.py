@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from .codecs import Codec
+from .codecs import Codec, _Number
 from .errors import CallError, Refuse
 from .native import NO_KEY, NO_TIMESTAMP
 
@@ -134,12 +134,29 @@ def run(records, function, collect, append, out, shared, relieve):
 
 def of_keyed(key: Codec[Any], value: Codec[Any]) -> Callable[..., None]:
     """`run(records, slots, keys, function, ctx, out, shared, relieve)`. A key is read once, for all its records in the call."""
+    names = _names(key, value)
+    if isinstance(value, _Number):
+        # A number and the header behind it are read in one go; behind the last there is room for one more.
+        names["fused"] = struct.Struct(f"<{value.format}IIq").unpack_from
+        padded = "records + bytes(16)"
+        read_value = f"""if value_length != {value.bytes}:
+                v_decode(records[at:end])
+            value, key_length, value_length, timestamp = fused(records, at)"""
+        read_header = ""
+    else:
+        padded = "records"
+        read_header = "key_length, value_length, timestamp = header(records, end)"
+        read_value = f"""data = records[at:end]
+            value = {value.reads.format("v_")}"""
+    first_header = "" if read_header else "if slots: key_length, value_length, timestamp = header(records, 0)"
     source = f"""
 def run(records, slots, keys, function, ctx, out, shared, relieve):
-    end, row, relieved = 0, 0, 0
+    end, row, relieved, total = 0, 0, 0, len(records)
+    records = {padded}
+    {first_header}
     try:
         for row, slot in enumerate(slots):
-            key_length, value_length, shared.timestamp = header(records, end)
+            {read_header}
             start = end + 16
             if key_length == NO_KEY:
                 raise no_key()
@@ -149,8 +166,8 @@ def run(records, slots, keys, function, ctx, out, shared, relieve):
             if key is None:
                 data = records[start:at]
                 keys[slot] = key = {key.reads.format("k_")}
-            data = records[at:end]
-            value = {value.reads.format("v_")}
+            shared.timestamp = timestamp
+            {read_value}
             shared.slot = slot
             function(key, value, ctx, out)
             if end - relieved > {RELIEVE_BYTES}:
@@ -159,7 +176,7 @@ def run(records, slots, keys, function, ctx, out, shared, relieve):
     except BaseException:
         shared.row = row
         raise
-    if end != len(records):
+    if end != total:
         raise cut_off()
 """
-    return _compiled(source, _names(key, value))
+    return _compiled(source, names)
