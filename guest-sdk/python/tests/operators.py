@@ -65,6 +65,11 @@ class Words(FlatMap[bytes, bytes, int]):
             out.collect(word, 1)
 
 
+class WordsTogether(Words):
+    def flat_map(self, record: bytes, out: Collector[bytes, int]) -> None:
+        out.collect_keys(record.lower().split(), 1)
+
+
 class Strict(FlatMap[str, str, Any]):
     """Emits before it fails."""
 

@@ -5,7 +5,7 @@ import unittest
 from typing import Any
 
 from tests import operators
-from tests.operators import Count, Everything, Greet, KeyedLong, Long, StatefulMap, Strict, Swap, Trim, Words
+from tests.operators import Count, Everything, Greet, KeyedLong, Long, StatefulMap, Strict, Swap, Trim, Words, WordsTogether
 from weir_guest import F64, I64, JSON, UTF8, Level, Refuse
 from weir_guest.native import NO_TIMESTAMP, StateKind
 from weir_guest.testing import Harness, Refusal
@@ -37,7 +37,8 @@ class Stateless(unittest.TestCase):
                 self.check(Swap, [("a", 1), ("b", 2)], [(1, "a"), (2, "b")], timestamp=timestamp)
                 self.check(Long, ["long", "no", "lönger"], ["long", "lönger"], timestamp=timestamp)
                 self.check(KeyedLong, [("ab", "cd"), ("a", "b")], [("ab", "cd")], timestamp=timestamp)
-                self.check(Words, ["To be\u00a0or\tÄ", ""], [(b"to", 1), ("be\u00a0or".encode(), 1), ("Ä".encode(), 1)], timestamp=timestamp)
+                for words in (Words, WordsTogether):
+                    self.check(words, ["To be\u00a0or\tÄ", ""], [(b"to", 1), ("be\u00a0or".encode(), 1), ("Ä".encode(), 1)], timestamp=timestamp)
 
     def test_a_filter_without_keys_passes_records_without_them(self) -> None:
         harness = self.check(Long, [("key", "long"), "longer"], ["long", "longer"])
@@ -80,6 +81,14 @@ class Stateless(unittest.TestCase):
             self.assertEqual(str(refused.exception), message)
         with self.assertRaisesRegex(Refuse, "state `nowhere` is declared by an operator without keys"):
             Harness(StatefulMap)
+
+    def test_remembered_rows_are_what_would_be_written(self) -> None:
+        lines = [" ".join(f"w{(number * step) % 4001}" for step in range(1, 30)) for number in range(1, 2000)]
+        for operator in (Words, WordsTogether):
+            harness = Harness(operator)
+            for line in lines * 2:
+                harness.push(line)
+            self.assertEqual([key for key, _ in harness.process(500).records()], " ".join(lines * 2).encode().split())
 
     def test_a_large_output_is_handed_over_in_parts(self) -> None:
         harness = Harness(Trim)
@@ -177,7 +186,14 @@ class Keyed(unittest.TestCase):
         self.assertEqual(len(harness.map_entries("map", UTF8, I64, b"k")), 50)
 
     def test_a_failure_leaves_nothing_in_the_states(self) -> None:
-        commands: list[list[Any]] = [["number", "set", 1], ["list", "add", "x"], ["map", "insert", "x", 1], ["refuse", "no"], ["number", "get"], ["list", "len"]]
+        commands: list[list[Any]] = [
+            ["number", "set", 1],
+            ["list", "add", "x"],
+            ["map", "insert", "x", 1],
+            ["refuse", "no"],
+            ["number", "get"],
+            ["list", "len"],
+        ]
         harness = self.run_commands([("k", command) for command in commands])
         self.assertEqual(harness.failures, [Refusal(3, "no")])
         self.assertEqual([result for _, result in harness.records()], [None, None, None, 1, 1])

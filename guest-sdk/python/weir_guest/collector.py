@@ -1,7 +1,7 @@
 """Where an operator puts its records: written rows are gathered as pieces and handed to the host once a call."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVarTuple
 
 from .codecs import Codec, _Number
@@ -28,6 +28,8 @@ class Collector(Generic[*Outs]):
     """
 
     collect: Callable[[*Outs], None]
+    #: `out.collect_keys(keys, value)`: a record for each key, all with the same value. Much faster than a `collect` for each.
+    collect_keys: Callable[[Iterable[Any], Any], None]
 
 
 class Pieces(Collector[*Outs]):
@@ -43,16 +45,22 @@ class Pieces(Collector[*Outs]):
             self._remembered = _Remembered(key, value)
         self._pause_calls = 0
         self.collect = self._write
+        self.collect_keys = self._write_keys
 
     def begin(self, untimed: bool) -> None:
         """A call begins; `untimed`: none of its records has a timestamp."""
         self.pieces.clear()
         self.collect = self._write
+        self.collect_keys = self._write_keys
         if untimed and self._remembered is not None:
             if self._pause_calls:
                 self._pause_calls -= 1
             else:
-                self.collect = self._remembered.writer(self.pieces, self._write)
+                self.collect, self.collect_keys = self._remembered.writers(self.pieces, self._write)
+
+    def _write_keys(self, keys: Iterable[Any], value: Any) -> None:
+        for key in keys:
+            self._write(key, value)
 
     def relieve(self, services: Services) -> None:
         """Hands the rows so far to the host, if they are large."""
@@ -140,9 +148,9 @@ class _Remembered(dict[Any, "_ByKey"]):
         self.rows = 0
         self.misses = 0
 
-    def writer(self, pieces: list[bytes], write: Callable[..., None]) -> Callable[..., None]:
-        """`collect` by these rows, for one call; `write` is for what has no hash."""
-        append = pieces.append
+    def writers(self, pieces: list[bytes], write: Callable[..., None]) -> tuple[Callable[..., None], Callable[..., None]]:
+        """`collect` and `collect_keys` by these rows, for one call; `write` is for what has no hash."""
+        append, extend = pieces.append, pieces.extend
         last: Any = self
         rows: Any = None
 
@@ -156,7 +164,14 @@ class _Remembered(dict[Any, "_ByKey"]):
             except TypeError:
                 write(key, value)
 
-        return collect
+        def collect_keys(keys: Iterable[Any], value: Any) -> None:
+            nonlocal last, rows
+            if value is not last:
+                rows = self[value]
+                last = value
+            extend(map(rows.__getitem__, keys))
+
+        return collect, collect_keys
 
     def __missing__(self, value: Any) -> "_ByKey":
         self.misses += 1

@@ -56,8 +56,7 @@ class Tokenize(FlatMap[bytes, bytes, int]):
     output = (UTF8_BYTES, U64)
 
     def flat_map(self, record: bytes, out: Collector[bytes, int]) -> None:
-        for word in record.lower().split():
-            out.collect(word, 1)
+        out.collect_keys(record.lower().split(), 1)
 
 
 def no_constant(word: str) -> float:
