@@ -1,0 +1,1 @@
+"""The SDK's own tests: `python -m unittest` in the folder above."""
