@@ -67,6 +67,7 @@ func (imports) Put(state uint32, slots []uint32, values native.Column) {
 func (imports) GetSub(state uint32, slots []uint32, subKeys native.Column) native.Column {
 	at, column := lower(slots), lowerColumn(subKeys)
 	result := pointer(&results.column)
+	reserve()
 	importGetSub(state, at.at, at.length, column.lengths.at, column.lengths.length, column.data.at, column.data.length, result)
 	runtime.KeepAlive(slots)
 	runtime.KeepAlive(subKeys)
@@ -89,6 +90,7 @@ func (imports) Scan(state, slot uint32, after []byte, limit uint32) native.Page 
 	if after != nil {
 		isAfter = 1
 	}
+	reserve()
 	importScan(state, slot, isAfter, list.at, list.length, limit, pointer(&results.page))
 	runtime.KeepAlive(after)
 	page := &results.page

@@ -1,4 +1,7 @@
 // Memory that the host writes to: what cabi_realloc hands out.
+//
+// While the host asks for memory, nothing may be asked of the host, and the Go runtime asks for the time whenever it allocates. So the room for the next
+// call is allocated ahead, and where it isn't enough, memory comes from below the runtime's allocator.
 
 package weir
 
@@ -8,21 +11,27 @@ import (
 )
 
 const (
-	// Requests share blocks of this size.
-	blockBytes = 256 << 10
-	// Larger requests have a block of their own.
-	shareBytesMax = 64 << 10
+	blockBytesMin = 256 << 10
+	// A call that needs more than this is not prepared for: it gets its memory from the overflow each time.
+	blockBytesMax = 16 << 20
+	// A block has room for so many calls of the largest size of late.
+	callsPerBlock = 4
 )
 
-// hostMemory hands out each piece of memory once: strings that point into it never change, and the garbage collector takes a block when nothing does any more.
+// hostMemory hands out each piece of a block once: strings that point into it never change, and the garbage collector takes a block when nothing points
+// to it any more. Addresses are plain numbers here, because pointers can't be stored while the host asks.
 var hostMemory struct {
-	block []byte
-	used  int
-	// held keeps the blocks of a call alive: until they are lifted, only numbers point to them.
-	held [][]byte
+	// block is what base and size are about.
+	block      []byte
+	base, size uint32
+	used       uint32
+	// asked is what this call has asked for so far, and peak what calls of late have.
+	asked, peak uint32
+	// overflow is used again by each call: what lies there is copied when it is lifted.
+	overflow struct{ base, size, used uint32 }
 }
 
-// early is what the WASI adapter gets for its own state, twice 64 KiB: it asks while the Go runtime starts and can't allocate yet.
+// early is what the WASI adapter gets for its own state, twice 64 KiB: it asks while the Go runtime starts.
 var early struct {
 	memory [256 << 10]byte
 	used   uint32
@@ -32,39 +41,82 @@ var early struct {
 // empty is where empty lists lie.
 var empty [8]byte
 
-func init() { early.over = true }
+func init() {
+	early.over = true
+	reserve()
+}
+
+// sbrk takes memory from below the runtime's allocator, for good. The linker allows it by -checklinkname=0.
+//
+//go:linkname sbrk runtime.sbrk
+func sbrk(bytes uintptr) unsafe.Pointer
 
 //go:wasmexport cabi_realloc
+//go:nosplit
 func cabiRealloc(old unsafe.Pointer, oldBytes, align, bytes uint32) unsafe.Pointer {
 	if !early.over {
 		at := (early.used + align - 1) &^ (align - 1)
+		if at+bytes > uint32(len(early.memory)) {
+			return nil
+		}
 		early.used = at + bytes
-		return unsafe.Pointer(&early.memory[at : at+bytes : at+bytes][0])
+		return unsafe.Add(unsafe.Pointer(&early.memory), at)
 	}
 	if bytes == 0 {
 		return unsafe.Pointer(&empty)
 	}
-	to := hostAlloc(int(align), int(bytes))
+	m := &hostMemory
+	m.asked += bytes + 8
+	at := (m.used + align - 1) &^ (align - 1)
+	var to unsafe.Pointer
+	if at <= m.size && bytes <= m.size-at {
+		m.used = at + bytes
+		to = unsafe.Add(unsafe.Pointer(nil), m.base+at)
+	} else {
+		to = overflow(align, bytes)
+	}
 	if oldBytes > 0 {
 		copy(unsafe.Slice((*byte)(to), bytes), unsafe.Slice((*byte)(old), oldBytes))
 	}
 	return to
 }
 
-func hostAlloc(align, bytes int) unsafe.Pointer {
+//go:nosplit
+func overflow(align, bytes uint32) unsafe.Pointer {
+	o := &hostMemory.overflow
+	at := (o.used + align - 1) &^ (align - 1)
+	if at > o.size || bytes > o.size-at {
+		// A piece that is left behind is at most half of the next one.
+		size := max(bytes, 2*o.size, blockBytesMin)
+		base := sbrk(uintptr(size))
+		if base == nil {
+			// The host refuses the null address, and says so.
+			return nil
+		}
+		o.base, o.size, at = uint32(uintptr(base)), size, 0
+	}
+	o.used = at + bytes
+	return unsafe.Add(unsafe.Pointer(nil), o.base+at)
+}
+
+// reserve makes a new block unless there is room for one more call. It is called when the host may be asked: before functions that give lists, and after
+// each call.
+func reserve() {
 	m := &hostMemory
-	if bytes > shareBytesMax {
-		own := unzeroed(bytes)
-		m.held = append(m.held, own)
-		return unsafe.Pointer(unsafe.SliceData(own))
+	room := min(m.peak, blockBytesMax/callsPerBlock)
+	if m.size-m.used >= max(room, blockBytesMin/callsPerBlock) {
+		return
 	}
-	at := (m.used + align - 1) &^ (align - 1)
-	if at+bytes > len(m.block) {
-		m.held = append(m.held, m.block)
-		m.block, at = unzeroed(blockBytes), 0
-	}
-	m.used = at + bytes
-	return unsafe.Pointer(&m.block[at])
+	m.block = unzeroed(int(max(callsPerBlock*room, blockBytesMin)))
+	m.base, m.size, m.used = address(unsafe.Pointer(unsafe.SliceData(m.block))), uint32(len(m.block)), 0
+}
+
+// release ends a call: the overflow is free again, and there is room for the next call.
+func release() {
+	m := &hostMemory
+	m.peak = max(m.asked, m.peak-m.peak/16)
+	m.asked, m.overflow.used = 0, 0
+	reserve()
 }
 
 // unzeroed makes a block whose bytes are not cleared, because the host writes all that is read. It has no type, so it is aligned for any.
@@ -75,23 +127,22 @@ func unzeroed(bytes int) []byte {
 	return unsafe.Slice(unsafe.StringData(builder.String()), bytes)
 }
 
-// release lets go of the blocks of a call that has ended.
-func release() {
-	clear(hostMemory.held)
-	hostMemory.held = hostMemory.held[:0]
-}
-
-// The contract's lists and strings, as they lie in memory.
+// The contract's lists, strings and columns, as they lie in memory.
 type (
 	wasmList   struct{ at, length uint32 }
 	wasmColumn struct{ lengths, data wasmList }
 )
 
+// lift makes a slice of what the host has written since the last reserve.
 func lift[T any](list wasmList) []T {
 	if list.length == 0 {
 		return nil
 	}
-	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(nil), list.at)), list.length)
+	there := unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(nil), list.at)), list.length)
+	if m := &hostMemory; list.at >= m.base && list.at-m.base < m.size {
+		return there
+	}
+	return append([]T(nil), there...)
 }
 
 func liftText(list wasmList) string {
@@ -107,7 +158,7 @@ func lower[T any](items []T) wasmList {
 		return wasmList{at: address(unsafe.Pointer(&empty))}
 	}
 	lowered = unsafe.Pointer(unsafe.SliceData(items))
-	return wasmList{at: address(unsafe.Pointer(unsafe.SliceData(items))), length: uint32(len(items))}
+	return wasmList{at: address(lowered), length: uint32(len(items))}
 }
 
 func lowerText(text string) wasmList {
