@@ -105,3 +105,9 @@ func (p *pairRecord[K, V]) write(rows []byte, pair *Pair[K, V], timestamp int64)
 var errNoKey = errors.New("the record has no key")
 
 func inKey(err error) error { return fmt.Errorf("the key is %w", err) }
+
+// ReadRow is for package weirtest: a row as a Record reads it.
+func ReadRow[T any](as Record[T], row *native.Row) (T, error) {
+	codec := as.record()
+	return codec.read(row)
+}
