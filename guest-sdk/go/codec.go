@@ -103,7 +103,7 @@ func (c *Codec[T]) read(bytes []byte) (value T, err error) {
 		if !native.ValidText(from, len(bytes)) {
 			return value, invalidText(bytes)
 		}
-		*(*string)(to) = unsafe.String((*byte)(from), len(bytes))
+		setText(to, bytes, formText)
 	case formTextBytes:
 		if !native.ValidText(from, len(bytes)) {
 			return value, invalidText(bytes)
@@ -130,6 +130,15 @@ func (c *Codec[T]) read(bytes []byte) (value T, err error) {
 		return c.decode(bytes)
 	}
 	return value, nil
+}
+
+// setText makes the value at `to`, of one of the two forms of text, these bytes.
+func setText(to unsafe.Pointer, bytes []byte, form form) {
+	if form == formText {
+		*(*string)(to) = unsafe.String(unsafe.SliceData(bytes), len(bytes))
+	} else {
+		*(*[]byte)(to) = bytes
+	}
 }
 
 // encoded finds the bytes of the value of a direct form that lies at `value`. Numbers are brought into order in scratch.

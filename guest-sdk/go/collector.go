@@ -25,7 +25,9 @@ type output struct {
 	shape     shape
 	rows      []byte
 	timestamp int64
-	shared    *shared
+	// row is the record that is being processed, of an operator without state.
+	row    *native.Row
+	shared *shared
 }
 
 func newCollector[T any](record recordCodec[T], shared *shared) *Collector[T] {
@@ -43,7 +45,18 @@ func (c *Collector[T]) Collect(record T) {
 
 // Emit emits a record with a key: short for out.Collect(Pair[K, V]{Key: key, Value: value}).
 func Emit[K, V any](out *Collector[Pair[K, V]], key K, value V) {
-	out.Collect(Pair[K, V]{Key: key, Value: value})
+	if out.out.shape.textTo64 {
+		// The shape says that K begins as a string does, with address and length, and that V has eight bytes.
+		out.out.writeTextTo64(*(*textHeader)(unsafe.Pointer(&key)), *(*uint64)(unsafe.Pointer(&value)))
+	} else {
+		out.Collect(Pair[K, V]{Key: key, Value: value})
+	}
+}
+
+// textHeader is how a string and a slice of bytes begin.
+type textHeader struct {
+	at     unsafe.Pointer
+	length int
 }
 
 // Timestamp is the event time of the record that is being processed, and of what it emits, in milliseconds since the Unix epoch, if it has one.
@@ -99,8 +112,55 @@ func (o *output) write(record unsafe.Pointer) {
 	}
 }
 
+// writeTextTo64 is write for the most frequent records: text as a key, and a number. Every call and every branch counts in Go's Wasm, so it checks the
+// text while it copies it.
+func (o *output) writeTextTo64(key textHeader, value uint64) {
+	const high = 0x8080808080808080
+	from, length := key.at, key.length
+	start, bytes := len(o.rows), native.RowHeaderBytes+8+length
+	if cap(o.rows)-start < bytes {
+		o.rows = native.Reserve(o.rows, bytes)
+	}
+	head := unsafe.Add(unsafe.Pointer(unsafe.SliceData(o.rows)), start)
+	native.Store64(head, uint64(length)|8<<32)
+	native.Store64(unsafe.Add(head, 8), uint64(o.timestamp))
+	to, seen := unsafe.Add(head, native.RowHeaderBytes), uint64(0)
+	if length >= 8 {
+		last := length - 8
+		for at := 0; at < last; at += 8 {
+			word := *(*uint64)(unsafe.Add(from, at))
+			seen |= word
+			*(*uint64)(unsafe.Add(to, at)) = word
+		}
+		word := *(*uint64)(unsafe.Add(from, last))
+		seen |= word
+		*(*uint64)(unsafe.Add(to, last)) = word
+	} else if length >= 4 {
+		first, last := *(*uint32)(from), *(*uint32)(unsafe.Add(from, length-4))
+		seen = uint64(first | last)
+		*(*uint32)(to) = first
+		*(*uint32)(unsafe.Add(to, length-4)) = last
+	} else if length > 0 {
+		first, middle, last := *(*byte)(from), *(*byte)(unsafe.Add(from, length/2)), *(*byte)(unsafe.Add(from, length-1))
+		seen = uint64(first | middle | last)
+		*(*byte)(to) = first
+		*(*byte)(unsafe.Add(to, length/2)) = middle
+		*(*byte)(unsafe.Add(to, length-1)) = last
+	}
+	native.Store64(unsafe.Add(to, length), value)
+	if seen&high != 0 && !native.ValidText(from, length) {
+		o.shared.fail(inKey(invalidText(unsafe.Slice((*byte)(from), length))))
+		return
+	}
+	o.rows = o.rows[:start+bytes]
+	if start+bytes >= emitBytes {
+		o.flush()
+	}
+}
+
 // pass emits the row itself; without its key if the records of this output have none.
-func (o *output) pass(row *native.Row) {
+func (o *output) pass() {
+	row := o.row
 	if o.shape.key != formNone || !row.HasKey {
 		o.rows = native.AppendBytes(o.rows, row.Bytes)
 	} else {

@@ -4,47 +4,57 @@ package weir
 
 import (
 	"fmt"
+	"unsafe"
 
 	"weir/internal/native"
 )
 
 const brokenRows = "the records of this call are cut off: a row is longer than the bytes that hold it"
 
-// stateless is an open operator without state.
-type stateless[In any] struct {
-	read   func(row *native.Row) (In, error)
-	each   func(record In, row *native.Row) error
-	out    *output
-	shared *shared
+// stateless is an open operator without state. All kinds run as a flatMap does: a call less for the one that is called most.
+type stateless[In, Out any] struct {
+	in      recordCodec[In]
+	flatMap FlatMapFunc[In, Out]
+	out     *Collector[Out]
+	shared  *shared
 }
 
 // Process runs one call.
-func (s *stateless[In]) Process(call *native.Call, services native.Services) (failure *native.Failure) {
+func (s *stateless[In, Out]) Process(call *native.Call, services native.Services) (failure *native.Failure) {
 	if failure := checkInput(call); failure != nil {
 		return failure
 	}
 	shared, done := s.shared, false
 	shared.begin(call, services)
 	defer shared.end(&done, &failure)
-	s.out.begin()
+	s.out.out.begin()
 	failure = s.records(call)
 	if failure == nil {
-		s.out.flush()
+		s.out.out.flush()
 		shared.count()
 	}
 	done = true
 	return failure
 }
 
-func (s *stateless[In]) records(call *native.Call) *native.Failure {
-	shared, out := s.shared, s.out
+func (s *stateless[In, Out]) records(call *native.Call) *native.Failure {
+	shared, out := s.shared, &s.out.out
+	isText := s.in.shape.key == formNone && (s.in.shape.value == formText || s.in.shape.value == formTextBytes)
 	rows := native.ReadRows(call.Records)
+	row := &rows.Row
+	out.row = row
 	for rows.Next() {
 		shared.row++
-		out.timestamp = rows.Row.Timestamp
-		record, err := s.read(&rows.Row)
+		out.timestamp = row.Timestamp
+		var record In
+		var err error
+		if from := unsafe.Pointer(unsafe.SliceData(row.Value)); isText && native.ValidText(from, len(row.Value)) {
+			setText(unsafe.Pointer(&record), row.Value, s.in.shape.value)
+		} else {
+			record, err = s.in.read(row)
+		}
 		if err == nil {
-			err = s.each(record, &rows.Row)
+			err = s.flatMap(record, s.out)
 		}
 		if err == nil {
 			err = shared.failure
@@ -61,7 +71,7 @@ func (s *stateless[In]) records(call *native.Call) *native.Failure {
 }
 
 // Migrate refuses: there is no state.
-func (s *stateless[In]) Migrate(state string, fromVersion uint32, values native.Column) (native.Column, *native.Failure) {
+func (s *stateless[In, Out]) Migrate(state string, fromVersion uint32, values native.Column) (native.Column, *native.Failure) {
 	return migrate(nil, state, fromVersion, values)
 }
 

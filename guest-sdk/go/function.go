@@ -43,9 +43,9 @@ func Map[In, Out any](name string, in Record[In], out Record[Out], f MapFunc[In,
 
 // MapWith is Map for an operator that has something to do when it opens, such as reading its configuration.
 func MapWith[In, Out any](name string, in Record[In], out Record[Out], open func(ctx *OpenContext) MapFunc[In, Out]) Function {
-	return statelessFunction(name, in, out, func(ctx *OpenContext, out *Collector[Out]) func(In, *native.Row) error {
+	return statelessFunction(name, in, out, func(ctx *OpenContext) FlatMapFunc[In, Out] {
 		f := open(ctx)
-		return func(record In, _ *native.Row) error {
+		return func(record In, out *Collector[Out]) error {
 			mapped, err := f(record)
 			if err != nil {
 				return err
@@ -63,12 +63,12 @@ func Filter[In any](name string, in Record[In], f FilterFunc[In]) Function {
 
 // FilterWith is Filter for an operator that has something to do when it opens.
 func FilterWith[In any](name string, in Record[In], open func(ctx *OpenContext) FilterFunc[In]) Function {
-	return statelessFunction(name, in, in, func(ctx *OpenContext, out *Collector[In]) func(In, *native.Row) error {
+	return statelessFunction(name, in, in, func(ctx *OpenContext) FlatMapFunc[In, In] {
 		f := open(ctx)
-		return func(record In, row *native.Row) error {
+		return func(record In, out *Collector[In]) error {
 			passes, err := f(record)
 			if err == nil && passes {
-				out.out.pass(row)
+				out.out.pass()
 			}
 			return err
 		}
@@ -82,10 +82,7 @@ func FlatMap[In, Out any](name string, in Record[In], out Record[Out], f FlatMap
 
 // FlatMapWith is FlatMap for an operator that has something to do when it opens.
 func FlatMapWith[In, Out any](name string, in Record[In], out Record[Out], open func(ctx *OpenContext) FlatMapFunc[In, Out]) Function {
-	return statelessFunction(name, in, out, func(ctx *OpenContext, out *Collector[Out]) func(In, *native.Row) error {
-		f := open(ctx)
-		return func(record In, _ *native.Row) error { return f(record, out) }
-	})
+	return statelessFunction(name, in, out, open)
 }
 
 // KeyedProcess is a function with state per key: its input is exchanged by key. Open declares the states and gives what is done with each record.
@@ -111,7 +108,7 @@ func KeyedProcess[K, In, Out any](
 }
 
 func statelessFunction[In, Out any](
-	name string, in Record[In], out Record[Out], open func(ctx *OpenContext, out *Collector[Out]) func(In, *native.Row) error,
+	name string, in Record[In], out Record[Out], open func(ctx *OpenContext) FlatMapFunc[In, Out],
 ) Function {
 	input, output := in.record(), out.record()
 	port := native.Port{Name: "in", KeyCodec: input.keyName, ValueCodec: input.valueName}
@@ -124,12 +121,11 @@ func statelessFunction[In, Out any](
 		input:  port,
 		output: outputPort(output),
 		open: func(ctx *OpenContext) native.Operator {
-			out := newCollector(output, ctx.shared)
-			each := open(ctx, out)
+			flatMap := open(ctx)
 			if len(ctx.descriptors) > 0 {
 				ctx.Refusef("state `%s` is declared by an operator without keys: use KeyedProcess", ctx.descriptors[0].Name)
 			}
-			return &stateless[In]{read: input.read, each: each, out: &out.out, shared: ctx.shared}
+			return &stateless[In, Out]{in: input, flatMap: flatMap, out: newCollector(output, ctx.shared), shared: ctx.shared}
 		},
 	}
 }

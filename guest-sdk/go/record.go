@@ -50,6 +50,8 @@ type shape struct {
 	valueOffset uintptr
 	// direct says that both forms can be written without a call to the codec.
 	direct bool
+	// textTo64 says that the key is text, and that the value has eight bytes.
+	textTo64 bool
 }
 
 func (c Codec[T]) record() recordCodec[T] {
@@ -69,11 +71,13 @@ func (c Codec[T]) record() recordCodec[T] {
 
 func (p pairRecord[K, V]) record() recordCodec[Pair[K, V]] {
 	var pair Pair[K, V]
-	direct := p.key.form != formOther && p.value.form != formOther
+	shape := shape{key: p.key.form, value: p.value.form, valueOffset: unsafe.Offsetof(pair.Value)}
+	shape.direct = p.key.form != formOther && p.value.form != formOther
+	shape.textTo64 = (p.key.form == formText || p.key.form == formTextBytes) && p.value.form == form64
 	return recordCodec[Pair[K, V]]{
 		keyName:   p.key.name,
 		valueName: p.value.name,
-		shape:     shape{key: p.key.form, value: p.value.form, valueOffset: unsafe.Offsetof(pair.Value), direct: direct},
+		shape:     shape,
 		read:      p.read,
 		write:     p.write,
 	}

@@ -4,6 +4,7 @@ package weir
 
 import (
 	"errors"
+	"unsafe"
 
 	"weir/internal/native"
 )
@@ -12,6 +13,9 @@ import (
 type ValueState[V any] struct {
 	codec   Codec[V]
 	address stateAddress
+	// cached says that values can't be changed in place and are kept decoded. Others are decoded at each Get and encoded at each Set: what one does to a
+	// value that one was given, the next record must not see.
+	cached bool
 	// cells has the values of one call, by slot.
 	cells []valueCell[V]
 	// data has the host's bytes.
@@ -22,14 +26,14 @@ type ValueState[V any] struct {
 }
 
 type valueCell[V any] struct {
-	// value is decoded, of codecs whose values can't be changed in place. Others are decoded at each Get and encoded at each Set: what one does to a value
-	// that one was given, the next record must not see.
+	// value is there if `decoded` says so.
 	value V
-	// encoded is set by Set, of these others.
+	// encoded is set by Set, where values aren't cached.
 	encoded []byte
 	// start and length are where the host's value lies in data.
 	start, length uint32
 	status        cellStatus
+	decoded       bool
 }
 
 type cellStatus uint8
@@ -37,8 +41,8 @@ type cellStatus uint8
 const (
 	// cellUnread hasn't been looked at yet.
 	cellUnread cellStatus = iota
-	cellAbsent
-	cellPresent
+	// cellClean is as the host has it.
+	cellClean
 	// From here on changed by this call.
 	cellDeleted
 	cellSet
@@ -48,6 +52,11 @@ const (
 // The schema is a codec, or says more (see MigrateTo).
 func NewValueState[V any](ctx *OpenContext, name string, schema Schema[V], options ...StateOption) *ValueState[V] {
 	state := &ValueState[V]{codec: schema.schema().codec}
+	switch state.codec.form {
+	case formOther, formBytes, formTextBytes:
+	default:
+		state.cached = true
+	}
 	state.address = declare(ctx, name, native.Value, schema.schema(), options)
 	ctx.states = append(ctx.states, state)
 	return state
@@ -55,28 +64,31 @@ func NewValueState[V any](ctx *OpenContext, name string, schema Schema[V], optio
 
 // Get gives the key's value, if it has one.
 func (s *ValueState[V]) Get() (value V, ok bool) {
+	if slot := s.address.shared.slot; uint64(slot) < uint64(len(s.cells)) && s.cells[slot].decoded {
+		return s.cells[slot].value, true
+	}
+	return s.getOther()
+}
+
+func (s *ValueState[V]) getOther() (value V, ok bool) {
 	cell := s.cell()
-	if cell == nil {
+	switch {
+	case cell == nil:
 		return value, false
-	}
-	switch cell.status {
-	case cellPresent:
-		return cell.value, true
-	case cellSet:
-		if s.codec.form != formOther && s.codec.form != formBytes && s.codec.form != formTextBytes {
-			return cell.value, true
-		}
+	case cell.status == cellSet:
 		return s.load(cell.encoded)
-	case cellUnread:
+	case cell.status == cellUnread:
 		return s.first(cell)
-	default:
-		return value, false
 	}
+	return value, false
 }
 
 // GetOr gives the key's value, or a default where it has none.
 func (s *ValueState[V]) GetOr(otherwise V) V {
-	if value, ok := s.Get(); ok {
+	if slot := s.address.shared.slot; uint64(slot) < uint64(len(s.cells)) && s.cells[slot].decoded {
+		return s.cells[slot].value
+	}
+	if value, ok := s.getOther(); ok {
 		return value
 	}
 	return otherwise
@@ -84,28 +96,31 @@ func (s *ValueState[V]) GetOr(otherwise V) V {
 
 // Set sets the key's value.
 func (s *ValueState[V]) Set(value V) {
+	if slot := s.address.shared.slot; uint64(slot) < uint64(len(s.cells)) && s.cached {
+		cell := &s.cells[slot]
+		cell.value, cell.decoded, cell.status = value, true, cellSet
+		return
+	}
+	s.setOther(value)
+}
+
+func (s *ValueState[V]) setOther(value V) {
 	cell := s.cell()
 	if cell == nil {
 		return
 	}
-	switch s.codec.form {
-	case formOther, formBytes, formTextBytes:
-		encoded, err := s.codec.Encode([]byte{}, value)
-		if err != nil {
-			s.address.refuse(err)
-			return
-		}
-		cell.encoded = encoded
-	default:
-		cell.value = value
+	encoded, err := s.codec.Encode([]byte{}, value)
+	if err != nil {
+		s.address.refuse(err)
+		return
 	}
-	cell.status = cellSet
+	cell.encoded, cell.status = encoded, cellSet
 }
 
 // Clear deletes the key's value.
 func (s *ValueState[V]) Clear() {
 	if cell := s.cell(); cell != nil {
-		cell.status = cellDeleted
+		cell.decoded, cell.status = false, cellDeleted
 	}
 }
 
@@ -132,8 +147,8 @@ func (s *ValueState[V]) first(cell *valueCell[V]) (value V, ok bool) {
 		return value, false
 	}
 	value, ok = s.load(s.data[cell.start:end:end])
-	if ok && s.codec.form != formOther {
-		cell.value, cell.status = value, cellPresent
+	if ok && s.cached {
+		cell.value, cell.decoded, cell.status = value, true, cellClean
 	}
 	return value, ok
 }
@@ -155,14 +170,20 @@ func (s *ValueState[V]) begin(column native.Column) {
 		s.cells = make([]valueCell[V], count, max(count, 2*cap(s.cells)))
 	}
 	s.cells, s.data = s.cells[:count], column.Data
-	start := uint32(0)
+	start, is64 := uint32(0), s.codec.form == form64
 	for i, length := range column.Lengths {
 		if length == native.Missing {
-			s.cells[i].status = cellAbsent
+			s.cells[i].status = cellClean
 			continue
 		}
-		s.cells[i].start, s.cells[i].length = start, length
+		cell := &s.cells[i]
+		cell.start, cell.length = start, length
 		start += length
+		if is64 && length == 8 && uint64(start) <= uint64(len(s.data)) {
+			// Decoding it here is cheaper than finding out later whether it is.
+			*(*uint64)(unsafe.Pointer(&cell.value)) = native.Load64(unsafe.Pointer(&s.data[start-8]))
+			cell.decoded, cell.status = true, cellClean
+		}
 	}
 }
 
@@ -190,6 +211,13 @@ func (s *ValueState[V]) flush() {
 
 func (s *ValueState[V]) pushCell(cell *valueCell[V]) (err error) {
 	column := &s.column
+	if s.codec.form == form64 {
+		at := len(column.Data)
+		column.Data = native.Reserve(column.Data, 8)[:at+8]
+		native.Store64(unsafe.Pointer(&column.Data[at]), *(*uint64)(unsafe.Pointer(&cell.value)))
+		column.Lengths = append(column.Lengths, 8)
+		return nil
+	}
 	if cell.encoded != nil {
 		column.Push(cell.encoded)
 		return nil

@@ -164,10 +164,21 @@ func (f *field) array(i, depth int) (end int, err error) {
 	}
 }
 
+// plain has the bytes that mean nothing but themselves in a string.
+var plain = func() (table [256]bool) {
+	for b := range table {
+		table[b] = b >= ' ' && b != '"' && b != '\\'
+	}
+	return table
+}()
+
 // str checks the string that starts at i.
 func (f *field) str(i int) (end int, err error) {
 	line := f.line
 	for i++; i < len(line); i++ {
+		if plain[line[i]] {
+			continue
+		}
 		switch b := line[i]; {
 		case b == '"':
 			return i + 1, nil
@@ -245,7 +256,7 @@ func (f *field) word(i int, word string) (end int, err error) {
 }
 
 func (f *field) space(i int) int {
-	for i < len(f.line) && (f.line[i] == ' ' || f.line[i] == '\t' || f.line[i] == '\n' || f.line[i] == '\r') {
+	for i < len(f.line) && f.line[i] <= ' ' && (f.line[i] == ' ' || f.line[i] == '\t' || f.line[i] == '\n' || f.line[i] == '\r') {
 		i++
 	}
 	return i
