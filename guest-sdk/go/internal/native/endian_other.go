@@ -1,0 +1,8 @@
+//go:build !wasm
+
+package native
+
+import "encoding/binary"
+
+// Tests may run on a machine of either order.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
