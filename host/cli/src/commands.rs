@@ -41,6 +41,7 @@ pub(crate) fn run(cli: Cli, machine: &Machine) -> Result<ExitCode> {
         Command::Plugin(PluginCommand::Build(args)) => plugin::build::run(&args, &cli.global),
         Command::Plugin(PluginCommand::Check(args)) => plugin::show::check(&args, &cli.global),
         Command::Plugin(PluginCommand::Describe(args)) => plugin::show::describe(&args, &cli.global),
+        Command::Plugin(PluginCommand::Test(args)) => plugin::test::run(&args, &cli.global),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command } => completions::man(&command),
     }
