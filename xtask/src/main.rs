@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod fault;
+mod matrix;
 mod measure;
 mod plugins;
 mod process;

@@ -147,7 +147,8 @@ impl Case {
 
     /// The records that go in.
     pub(crate) fn records(&self) -> u64 {
-        let repeats = self.input.iter().filter_map(|event| if let Event::Records(records) = event { Some(records.repeat.unwrap_or(1)) } else { None });
+        let repeats =
+            self.input.iter().filter_map(|event| if let Event::Records(records) = event { Some(records.repeat.unwrap_or(1)) } else { None });
         repeats.sum()
     }
 }

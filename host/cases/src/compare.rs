@@ -75,9 +75,7 @@ pub(crate) fn compare(case: &Case, outcome: &Outcome, mode: Mode) -> Vec<Differe
 /// How the run should end, in words, and whether it has.
 fn end(case: &Case, end: &End) -> (String, bool) {
     match (&case.expect.refuses_open, &case.expect.fails) {
-        (Some(message), _) => {
-            (format!("it refuses to open: …{message}…"), matches!(end, End::RefusedOpen(why) if why.contains(message.as_str())))
-        }
+        (Some(message), _) => (format!("it refuses to open: …{message}…"), matches!(end, End::RefusedOpen(why) if why.contains(message.as_str()))),
         (None, Some(message)) => (format!("it fails: …{message}…"), matches!(end, End::Failed(why) if why.contains(message.as_str()))),
         (None, None) => ("it runs to the end of its input".to_owned(), *end == End::Done),
     }

@@ -38,7 +38,11 @@ pub fn read(file: &str, text: &str, base: &Path) -> Result<Vec<Case>> {
         return Err(Error::usage(file, "there is no case in it", "begin each case with a line `[[case]]`"));
     };
     let ValueKind::Array(items) = kind else {
-        return Err(Error::usage(format!("{file}:{line}"), "`case` is not a list of cases", "begin each case with a line `[[case]]`, in double brackets"));
+        return Err(Error::usage(
+            format!("{file}:{line}"),
+            "`case` is not a list of cases",
+            "begin each case with a line `[[case]]`, in double brackets",
+        ));
     };
     let mut read = Vec::new();
     for item in items {
@@ -77,7 +81,8 @@ fn case(mut section: Section, base: &Path) -> Result<Case> {
 fn parallelism(section: &mut Section, key: &'static str) -> Result<Option<Parallelism>> {
     let Some((number, line)) = section.take_u64(key)? else { return Ok(None) };
     let fits = u32::try_from(number).ok().filter(|_| number <= KEY_GROUPS).and_then(Parallelism::new);
-    let why = || section.key_error(line, key, format!("{number} is not in 1 to {KEY_GROUPS}"), format!("write a whole number from 1 to {KEY_GROUPS}"));
+    let why =
+        || section.key_error(line, key, format!("{number} is not in 1 to {KEY_GROUPS}"), format!("write a whole number from 1 to {KEY_GROUPS}"));
     fits.map(Some).ok_or_else(why)
 }
 
@@ -106,7 +111,8 @@ fn list_of_tables(section: &Section, key: &str, name: &str, value: Value) -> Res
 
 /// Takes a whole number of milliseconds.
 fn millis(section: &mut Section, key: &'static str) -> Result<Option<i64>> {
-    let number = section.take_as(key, "a whole number of milliseconds", |kind| if let ValueKind::Integer(number) = kind { Some(number) } else { None })?;
+    let number =
+        section.take_as(key, "a whole number of milliseconds", |kind| if let ValueKind::Integer(number) = kind { Some(number) } else { None })?;
     Ok(number.map(|(number, _)| number))
 }
 
@@ -131,5 +137,9 @@ fn check_names(cases: &[Case]) -> Result<()> {
 
 /// What TOML's parser complains of, where the advice is meant for job files.
 fn in_our_words(error: Error) -> Error {
-    if error.remedy.contains("[sources") { Error { remedy: "begin each case with a line `[[case]]`, in double brackets".to_owned(), ..error } } else { error }
+    if error.remedy.contains("[sources") {
+        Error { remedy: "begin each case with a line `[[case]]`, in double brackets".to_owned(), ..error }
+    } else {
+        error
+    }
 }

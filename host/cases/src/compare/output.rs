@@ -32,7 +32,8 @@ pub(super) fn compare(expected: &[Records], outcome: &Outcome, is_cut: bool) -> 
         found.sort_by_key(|emitted| order(emitted.key.as_deref(), || emitted.value.clone()));
     }
     let place = |at: usize| {
-        let counts = if wanted.len() == found.len() { String::new() } else { format!(", where {} are expected and {} came", wanted.len(), found.len()) };
+        let counts =
+            if wanted.len() == found.len() { String::new() } else { format!(", where {} are expected and {} came", wanted.len(), found.len()) };
         format!("output, record {at}{counts}")
     };
     let ends = if is_cut { found.len() } else { found.len().max(wanted.len()) };
@@ -44,7 +45,11 @@ pub(super) fn compare(expected: &[Records], outcome: &Outcome, is_cut: bool) -> 
             let (wanted, emitted) = pair;
             let shown = wanted.map_or(NOTHING.to_owned(), |wanted| show_wanted(wanted, emitted, outcome));
             let with_time = wanted.is_none_or(|wanted| wanted.record.timestamp.is_some());
-            differences.push(Difference::new(place(at), shown, emitted.map_or(NOTHING.to_owned(), |emitted| show_emitted(emitted, outcome, with_time))));
+            differences.push(Difference::new(
+                place(at),
+                shown,
+                emitted.map_or(NOTHING.to_owned(), |emitted| show_emitted(emitted, outcome, with_time)),
+            ));
         }
     }
     cut(differences, "the output")

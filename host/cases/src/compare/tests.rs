@@ -51,7 +51,11 @@ fn output_is_compared_record_by_record() {
     let lines = "output = [ { key = \"a\", value = 1 }, { key = \"b\", value = 2 } ]";
     check(lines, &outcome("a=1 b=2"), &[]);
     check(lines, &outcome("a=1 b=3"), &["output, record 1 | key \"b\"  value 2 | key \"b\"  value 3"]);
-    check(lines, &outcome("b=2 a=1"), &["output, record 0 | key \"a\"  value 1 | key \"b\"  value 2", "output, record 1 | key \"b\"  value 2 | key \"a\"  value 1"]);
+    check(
+        lines,
+        &outcome("b=2 a=1"),
+        &["output, record 0 | key \"a\"  value 1 | key \"b\"  value 2", "output, record 1 | key \"b\"  value 2 | key \"a\"  value 1"],
+    );
     check(lines, &Outcome { in_order: false, ..outcome("b=2 a=1") }, &[]);
     check(lines, &outcome("a=1"), &["output, record 1, where 2 are expected and 1 came | key \"b\"  value 2 | nothing"]);
     check("output = []", &outcome("a=1"), &["output, record 0, where 0 are expected and 1 came | nothing | key \"a\"  value 1"]);
@@ -72,7 +76,11 @@ fn the_end_of_a_run_is_what_is_expected() {
     check("", &ended(failed()), &["the run | it runs to the end of its input | it failed: on the record \"x\": bad record"]);
     check("fails = \"bad\"", &ended(End::Done), &["the run | it fails: …bad… | it ran to the end of its input"]);
     check("refuses-open = \"greeting\"", &ended(End::RefusedOpen("greeting is missing".to_owned())), &[]);
-    check("refuses-open = \"greeting\"", &ended(failed()), &["the run | it refuses to open: …greeting… | it failed: on the record \"x\": bad record"]);
+    check(
+        "refuses-open = \"greeting\"",
+        &ended(failed()),
+        &["the run | it refuses to open: …greeting… | it failed: on the record \"x\": bad record"],
+    );
     check("", &ended(End::Unfit("no function".to_owned())), &["the run | it runs to the end of its input | no function"]);
 }
 
@@ -80,7 +88,8 @@ fn the_end_of_a_run_is_what_is_expected() {
 fn before_a_failure_a_batch_may_be_missing() {
     let case = case("fails = \"bad\"\noutput = [ { key = \"a\", value = 1 }, { key = \"a\", value = 2 } ]");
     let failed = |emitted: &str| Outcome { end: End::Failed("bad".to_owned()), ..outcome(emitted) };
-    let check = |emitted: &str, mode: Mode, is_fine: bool| assert_eq!(compare(&case, &failed(emitted), mode).is_empty(), is_fine, "{emitted} {mode:?}");
+    let check =
+        |emitted: &str, mode: Mode, is_fine: bool| assert_eq!(compare(&case, &failed(emitted), mode).is_empty(), is_fine, "{emitted} {mode:?}");
     check("", Mode::BatchOfAll, true);
     check("a=1", Mode::BatchOfAll, true);
     check("a=2", Mode::BatchOfAll, false);
@@ -129,9 +138,15 @@ fn counters_and_states_are_compared() {
     check("state = { value = [ { key = \"a\", value = 3 }, { key = \"b\", value = 1 } ] }", &["state value, key \"b\" | \"1\" | nothing"]);
     check("state = { list = [ { key = \"a\", items = [7, 8] } ] }", &[]);
     check("state = { list = [ { key = \"a\", items = [7] } ] }", &["state list, key \"a\" | [7] | [7, 8]"]);
-    check("state = { torn = [ { key = \"a\", items = [7] } ] }", &["state torn, key \"a\" | [7] | what is no list: {\"\" = 2, \"\\0\\0\\0\\0\\0\\0\\0\\0\" = 7}"]);
+    check(
+        "state = { torn = [ { key = \"a\", items = [7] } ] }",
+        &["state torn, key \"a\" | [7] | what is no list: {\"\" = 2, \"\\0\\0\\0\\0\\0\\0\\0\\0\" = 7}"],
+    );
     check("state = { map = [ { key = \"a\", entries = [ { key = \"y\", value = 2 }, { key = \"x\", value = 1 } ] } ] }", &[]);
-    check("state = { map = [ { key = \"a\", entries = [ { key = \"x\", value = 1 } ] } ] }", &["state map, key \"a\" | {\"x\" = 1} | {\"x\" = 1, \"y\" = 2}"]);
+    check(
+        "state = { map = [ { key = \"a\", entries = [ { key = \"x\", value = 1 } ] } ] }",
+        &["state map, key \"a\" | {\"x\" = 1} | {\"x\" = 1, \"y\" = 2}"],
+    );
     check("state = { other = [] }", &["state other | a state of that name | the function has none"]);
 }
 

@@ -11,13 +11,8 @@ use crate::case::Records;
 use crate::field::Field;
 
 /// The forms of numbers whose codec is said with them.
-const NUMBERS: [(&str, NumberCodec); 5] = [
-    ("u32", NumberCodec::U32),
-    ("u64", NumberCodec::U64),
-    ("i32", NumberCodec::I32),
-    ("i64", NumberCodec::I64),
-    ("f64", NumberCodec::F64),
-];
+const NUMBERS: [(&str, NumberCodec); 5] =
+    [("u32", NumberCodec::U32), ("u64", NumberCodec::U64), ("i32", NumberCodec::I32), ("i64", NumberCodec::I64), ("f64", NumberCodec::F64)];
 
 /// The most bytes that one value may be repeated to.
 const BYTES_MAX: usize = 256 << 20;
@@ -87,7 +82,11 @@ fn repeated(section: &Section, key: &str, line: usize, table: &BTreeMap<String, 
 }
 
 fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().filter(|letter| !letter.is_whitespace()).map(|letter| letter.to_digit(16).and_then(|digit| digit.try_into().ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|letter| !letter.is_whitespace())
+        .map(|letter| letter.to_digit(16).and_then(|digit| digit.try_into().ok()))
+        .collect::<Option<_>>()?;
     let pairs = digits.chunks(2).map(|pair| if let [high, low] = pair { Some(high << 4 | low) } else { None });
     pairs.collect()
 }

@@ -73,7 +73,10 @@ fn what_makes_no_sense_is_refused_with_its_line() {
     let place = "cases.toml:4: [case]";
     check_case("batch = 0", &format!("{place} batch: a batch has records (write a whole number from 1 on)"));
     check_case("parallelism = 129", &format!("{place} parallelism: 129 is not in 1 to 128 (write a whole number from 1 to 128)"));
-    check_case("input = [1]", &format!("{place} input: `1` stands where a table is expected (write a list of tables, such as `input = [ {{ key = \"a\", value = 1 }} ]`)"));
+    check_case(
+        "input = [1]",
+        &format!("{place} input: `1` stands where a table is expected (write a list of tables, such as `input = [ {{ key = \"a\", value = 1 }} ]`)"),
+    );
     check_case(
         "input = [{ checkpoint = false }]",
         "cases.toml:4: [case.input] checkpoint: `false` says nothing (write `checkpoint = true`, or leave it out)",
@@ -91,7 +94,10 @@ fn what_makes_no_sense_is_refused_with_its_line() {
     check_case("on-error = \"skip\"", &format!("{place} on-error: `skip` is not one of its values (use one of: `dead-letter`, `fail`)"));
     check_refused("", "cases.toml: there is no case in it (begin each case with a line `[[case]]`)");
     check_refused("[case]\n", "cases.toml:1: `case` is not a list of cases (begin each case with a line `[[case]]`, in double brackets)");
-    check_refused("[[case]]\nfunction = \"f\"\n", "cases.toml:1: [case]: `name` is missing (add a line such as `name = \"a count goes on after a restore\"`)");
+    check_refused(
+        "[[case]]\nfunction = \"f\"\n",
+        "cases.toml:1: [case]: `name` is missing (add a line such as `name = \"a count goes on after a restore\"`)",
+    );
     let twice = format!("{HEAD}{HEAD}");
     check_refused(&twice, "cases.toml:4: [case] name: the case in line 1 has the same name: \"n\" (give each case a name of its own)");
 }

@@ -169,5 +169,21 @@ Examples:
 
 /// All of them, to be tried.
 #[cfg(test)]
-pub(super) const ALL: &[&str] =
-    &[WEIR, RUN, PLAN, CHECKPOINTS, LIST, INFO, SAVEPOINT, STOP, CANCEL, SWAP, PLUGIN_BUILD, PLUGIN_CHECK, PLUGIN_DESCRIBE, PLUGIN_TEST, COMPLETIONS, MAN];
+pub(super) const ALL: &[&str] = &[
+    WEIR,
+    RUN,
+    PLAN,
+    CHECKPOINTS,
+    LIST,
+    INFO,
+    SAVEPOINT,
+    STOP,
+    CANCEL,
+    SWAP,
+    PLUGIN_BUILD,
+    PLUGIN_CHECK,
+    PLUGIN_DESCRIBE,
+    PLUGIN_TEST,
+    COMPLETIONS,
+    MAN,
+];

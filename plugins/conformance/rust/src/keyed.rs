@@ -133,7 +133,7 @@ impl KeyedProcess for Last {
 
     fn process(&mut self, key: &str, value: Value, _: &mut KeyedContext, out: &mut Collector<Self::Out>) -> Result<()> {
         let before = self.last.get().unwrap_or(Value::Null);
-        self.last.set(&value);
+        self.last.set(value);
         out.collect((key, before));
         Ok(())
     }

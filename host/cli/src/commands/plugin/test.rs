@@ -45,7 +45,11 @@ pub(crate) fn run(args: &TestArgs, global: &Global) -> Result<ExitCode> {
     let plugin = args.file.display().to_string();
     if let Some(path) = &args.junit {
         atomic_file::write(path, junit(&plugin, &results).as_bytes()).map_err(|error| {
-            Error::usage(format!("{} can't be written", path.display()), error.to_string(), "make room, or name another place with `--junit FILE.xml`")
+            Error::usage(
+                format!("{} can't be written", path.display()),
+                error.to_string(),
+                "make room, or name another place with `--junit FILE.xml`",
+            )
         })?;
     }
     if args.json {
@@ -119,9 +123,8 @@ fn case_json(result: &CaseResult) -> Value {
 }
 
 fn failure_json(failure: &ModeFailure) -> Value {
-    let difference = |difference: &weir_cases::Difference| {
-        json!({ "what": difference.what, "expected": difference.expected, "found": difference.found })
-    };
+    let difference =
+        |difference: &weir_cases::Difference| json!({ "what": difference.what, "expected": difference.expected, "found": difference.found });
     json!({
         "modes": failure.modes.iter().map(|mode| mode.name()).collect::<Vec<_>>(),
         "differences": failure.differences.iter().map(difference).collect::<Vec<_>>(),
