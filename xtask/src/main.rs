@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod fault;
 mod languages;
+mod matrix;
 mod measure;
 mod plugins;
 mod process;

@@ -42,9 +42,9 @@ pub(crate) fn build(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
     let kept = repo.path("target/plugins");
     std::fs::create_dir_all(&kept).map_err(|error| Fault::path(&kept, "created", &error))?;
     let mut changed = Vec::new();
-    for name in &names {
+    for Module { built: stem, kept: name } in &names {
         let file = format!("{name}.wasm");
-        if copy_if_changed(&built.join(&file), &kept.join(&file))? {
+        if copy_if_changed(&built.join(format!("{stem}.wasm")), &kept.join(&file))? {
             changed.push(file);
         }
     }
@@ -53,14 +53,27 @@ pub(crate) fn build(repo: &Repo, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// The file stems of all members that are built into a module.
-fn modules(metadata: &Value) -> Vec<String> {
+/// The file stems of a member that is built into a module.
+#[derive(Debug, PartialEq, Eq)]
+struct Module {
+    /// As Cargo has it.
+    built: String,
+    /// As it is kept: the same, unless `output` in `[package.metadata.weir]` says another.
+    kept: String,
+}
+
+/// All members that are built into a module.
+fn modules(metadata: &Value) -> Vec<Module> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let mut names = Vec::new();
-    for target in list(metadata.get("packages")).iter().flat_map(|package| list(package.get("targets"))) {
-        let is_module = list(target.get("crate_types")).iter().any(|kind| kind == "cdylib");
-        if let Some(name) = target.get("name").and_then(Value::as_str).filter(|_| is_module) {
-            names.push(name.replace('-', "_"));
+    for package in list(metadata.get("packages")) {
+        let output = package.pointer("/metadata/weir/output").and_then(Value::as_str);
+        for target in list(package.get("targets")) {
+            let is_module = list(target.get("crate_types")).iter().any(|kind| kind == "cdylib");
+            if let Some(name) = target.get("name").and_then(Value::as_str).filter(|_| is_module) {
+                let built = name.replace('-', "_");
+                names.push(Module { kept: output.map_or_else(|| built.clone(), str::to_owned), built });
+            }
         }
     }
     names
@@ -89,9 +102,12 @@ mod tests {
         let metadata = serde_json::json!({"packages": [
             {"targets": [{"name": "word-count", "crate_types": ["cdylib", "rlib"]}, {"name": "bin", "crate_types": ["bin"]}]},
             {"targets": [{"name": "faulty", "crate_types": ["lib"]}]},
-            {"targets": [{"name": "ssh_guard", "crate_types": ["cdylib"]}]},
+            {"targets": [{"name": "ssh_guard", "crate_types": ["cdylib"]}], "metadata": null},
+            {"targets": [{"name": "conformance", "crate_types": ["cdylib"]}], "metadata": {"weir": {"output": "conformance-rust"}}},
         ]});
-        assert_eq!(modules(&metadata), ["word_count", "ssh_guard"]);
+        let found: Vec<_> = modules(&metadata).into_iter().map(|Module { built, kept }| (built, kept)).collect();
+        let expected = [("word_count", "word_count"), ("ssh_guard", "ssh_guard"), ("conformance", "conformance-rust")];
+        assert_eq!(found, expected.map(|(built, kept)| (built.to_owned(), kept.to_owned())));
         assert!(modules(&Value::Null).is_empty());
     }
 

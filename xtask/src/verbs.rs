@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::fault::{Fault, Result};
 use crate::repo::Repo;
-use crate::{bench, demo, languages, plugins, setup, test, tidy, torture};
+use crate::{bench, demo, languages, matrix, plugins, setup, test, tidy, torture};
 
 /// One thing `cargo xtask` can do.
 pub(crate) struct Verb {
@@ -21,7 +21,7 @@ pub(crate) struct Verb {
 }
 
 /// Every verb, in the order in which a newcomer needs them.
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 9] = [
     Verb {
         name: "demo",
         about: "build everything and run the two example jobs on real input",
@@ -56,6 +56,13 @@ const VERBS: [Verb; 8] = [
         example: "cargo xtask languages",
         takes_arguments: false,
         run: |repo, _| languages::run(repo),
+    },
+    Verb {
+        name: "matrix",
+        about: "run the conformance cases with every language's plugin that is built, and write the table in docs/languages.md",
+        example: "cargo xtask matrix",
+        takes_arguments: false,
+        run: |repo, _| matrix::run(repo),
     },
     Verb {
         name: "bench",

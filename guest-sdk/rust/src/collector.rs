@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::error::Result;
+use crate::native::Call;
 use crate::record::{Record, RowBuffer};
 use crate::rows::{NO_TIMESTAMP, Row};
 use crate::shared::Shared;
@@ -15,6 +16,8 @@ const EMIT_BYTES: usize = 256 * 1024;
 pub struct Collector<R: Record> {
     buffer: RowBuffer,
     timestamp: i64,
+    watermark: i64,
+    processing_time: i64,
     output: u32,
     shared: Rc<Shared>,
     record: PhantomData<fn(R)>,
@@ -22,7 +25,7 @@ pub struct Collector<R: Record> {
 
 impl<R: Record> Collector<R> {
     pub(crate) fn new(output: u32, shared: Rc<Shared>) -> Self {
-        Self { buffer: RowBuffer::default(), timestamp: NO_TIMESTAMP, output, shared, record: PhantomData }
+        Self { buffer: RowBuffer::default(), timestamp: NO_TIMESTAMP, watermark: i64::MIN, processing_time: 0, output, shared, record: PhantomData }
     }
 
     /// Emits a record.
@@ -50,9 +53,23 @@ impl<R: Record> Collector<R> {
         (self.timestamp != NO_TIMESTAMP).then_some(self.timestamp)
     }
 
-    /// Drops what a failed call has left behind.
-    pub(crate) fn begin(&mut self) {
+    /// Event time up to which all records have been seen, milliseconds since the Unix epoch; the smallest value: unknown.
+    #[must_use]
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// Wall-clock time of the call, milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn processing_time(&self) -> i64 {
+        self.processing_time
+    }
+
+    /// Takes the time of a call, and drops what a failed one has left behind.
+    pub(crate) fn begin(&mut self, call: &Call<'_>) {
         self.buffer.rows.clear();
+        self.watermark = call.watermark;
+        self.processing_time = call.processing_time;
     }
 
     #[inline(always)]

@@ -69,7 +69,7 @@ impl<E: Each> Operator for Stateless<E> {
         let Self { each, out, counters, shared } = self;
         check_input(call)?;
         begin(shared, counters);
-        out.begin();
+        out.begin(call);
         shared.services.lend(services, || {
             for (i, row) in Rows::new(call.records).enumerate() {
                 let row = row.map_err(refuse_call)?;
@@ -159,7 +159,7 @@ impl<T: KeyedProcess> Operator for Keyed<T> {
     fn process(&mut self, call: &Call<'_>, services: &mut dyn Services) -> Result<(), Failure> {
         check_input(call)?;
         begin(&self.shared, &self.counters);
-        self.out.begin();
+        self.out.begin(call);
         self.ctx.watermark = call.watermark;
         self.ctx.processing_time = call.processing_time;
         for (number, state) in self.states.iter().enumerate() {

@@ -111,7 +111,7 @@ pub(crate) enum Command {
     /// Read the state in a savepoint or retained checkpoint
     #[command(subcommand)]
     State(StateCommand),
-    /// Build, check or describe a plugin
+    /// Build, check, describe or test a plugin
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Compile a component from standard input to standard output: `weir` calls itself so
@@ -249,6 +249,11 @@ pub(crate) enum PluginCommand {
     /// Show a plugin's functions, ports, codecs and states
     #[command(after_help = examples::PLUGIN_DESCRIBE)]
     Describe(PluginArgs),
+    /// Run cases of a plugin: records in, expected output, state and failures
+    ///
+    /// Each case is run as it is written, in batches of one, in one batch of all, and with a restart after every record; all must come to what is expected.
+    #[command(after_help = examples::PLUGIN_TEST)]
+    Test(TestArgs),
 }
 
 /// `weir plugin build`.
@@ -276,6 +281,29 @@ pub(crate) struct PluginArgs {
     pub(crate) json: bool,
 }
 
+/// `weir plugin test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The plugin
+    #[arg(value_name = "PLUGIN.wasm")]
+    pub(crate) file: PathBuf,
+    /// Files of cases
+    #[arg(value_name = "CASES.toml", required = true)]
+    pub(crate) cases: Vec<PathBuf>,
+    /// Run only the cases whose names contain this
+    #[arg(long, value_name = "NAME-PART")]
+    pub(crate) case: Option<String>,
+    /// A plugin that cases change to by this name (repeatable); without it they are skipped
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) plugin: Vec<(String, String)>,
+    /// Write the results to a file, as JUnit XML
+    #[arg(long, value_name = "FILE.xml")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Print the results, and errors, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// The commands by task: heading, and the words of each command.
 const GROUPS: &[(&str, &[&[&str]])] = &[
     ("Jobs", &[&["run"], &["plan"], &["checkpoints"]]),
@@ -294,7 +322,7 @@ const GROUPS: &[(&str, &[&[&str]])] = &[
             &["state", "diff"],
         ],
     ),
-    ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"]]),
+    ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"], &["plugin", "test"]]),
     ("This program", &[&["completions"], &["man"]]),
 ];
 
@@ -371,6 +399,13 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE, such as `-D sources.lines.path=other.txt`".to_owned()),
+    }
+}
+
+fn named_file(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.trim().is_empty() && !file.is_empty() => Ok((name.trim().to_owned(), file.to_owned())),
+        _ => Err("write NAME=FILE, such as `--plugin second=other.wasm`".to_owned()),
     }
 }
 

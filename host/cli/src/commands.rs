@@ -43,6 +43,7 @@ pub(crate) fn run(cli: Cli, machine: &Machine) -> Result<ExitCode> {
         Command::Plugin(PluginCommand::Check(args)) => plugin::show::check(&args, &cli.global),
         Command::Plugin(PluginCommand::Describe(args)) => plugin::show::describe(&args, &cli.global),
         Command::CompileComponent => compiling::serve(),
+        Command::Plugin(PluginCommand::Test(args)) => plugin::test::run(&args, &cli.global),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man { command } => completions::man(&command),
     }

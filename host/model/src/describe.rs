@@ -42,6 +42,20 @@ pub struct FunctionDescription {
     pub states: Vec<StateDescriptor>,
 }
 
+impl FunctionDescription {
+    /// What would change if `new` took this function's place while records flow: its kind or its ports, in words; `None`: nothing about the records.
+    #[must_use]
+    pub fn change_to(&self, new: &Self) -> Option<String> {
+        let change = |what: &str, was: String, is: String| {
+            (was != is).then(|| format!("its {what} would change while records flow: it was {was} and would be {is}"))
+        };
+        let text = |ports: &[Port]| ports.iter().map(|port| format!("({}, {})", port.key, port.value)).collect::<Vec<_>>().join(" ");
+        change("kind", self.kind.to_string(), new.kind.to_string())
+            .or_else(|| change("input", text(&self.inputs), text(&new.inputs)))
+            .or_else(|| change("output", text(&self.outputs), text(&new.outputs)))
+    }
+}
+
 /// Whether a function has keyed state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

@@ -18,6 +18,7 @@ mod wiring;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::graph::JobGraph;
 use crate::id::Parallelism;
 use crate::key_group::MaxParallelism;
+use crate::section::Value;
 
 use nodes::Draft;
 use tables::Job;
@@ -49,6 +51,14 @@ pub struct ParseOptions<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// `-D key=value`, in the order given; the last for a key counts.
     pub overrides: &'a [(String, String)],
+}
+
+/// Reads any TOML text into values that know their lines; `file` is what messages call it.
+///
+/// # Errors
+/// A usage error for TOML's syntax, in plain words.
+pub fn read_toml(file: &str, text: &str) -> Result<BTreeMap<String, Value>> {
+    document::read(file, text)
 }
 
 /// Reads a job file.

@@ -48,8 +48,25 @@ impl Value {
         }
     }
 
+    /// The value as JSON.
+    ///
+    /// # Errors
+    /// Why it can't be one.
+    pub fn to_json(&self) -> Result<serde_json::Value, &'static str> {
+        Ok(match &self.kind {
+            ValueKind::String(text) => text.as_str().into(),
+            ValueKind::Integer(number) => (*number).into(),
+            ValueKind::Float(number) if number.is_finite() => (*number).into(),
+            ValueKind::Float(_) => return Err("a plugin gets it as JSON, which has no infinity and no NaN"),
+            ValueKind::Bool(flag) => (*flag).into(),
+            ValueKind::Array(items) => items.iter().map(Self::to_json).collect::<Result<_, _>>()?,
+            ValueKind::Table(table) => table.iter().map(|(key, value)| Ok((key.clone(), value.to_json()?))).collect::<Result<_, _>>()?,
+        })
+    }
+
     /// The value as it can be shown in a message: as it is written, unless it is long.
-    fn show(&self) -> String {
+    #[must_use]
+    pub fn show(&self) -> String {
         match &self.kind {
             ValueKind::String(text) => format!("the text \"{}\"", shorten(text)),
             ValueKind::Integer(number) => format!("`{number}`"),
@@ -335,6 +352,26 @@ impl Section {
             }
         });
         texts.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// Takes `config`, an operator's configuration: texts as they are, everything else as JSON.
+    ///
+    /// # Errors
+    /// A usage error when it isn't a table, or a value can't be JSON.
+    pub fn take_config(&mut self) -> Result<Vec<(String, String)>> {
+        let Some(Value { line, kind }) = self.take("config") else { return Ok(Vec::new()) };
+        let ValueKind::Table(entries) = kind else {
+            let remedy = "write `config = { key = \"value\" }`";
+            return Err(self.key_error(line, "config", "it is not a table", remedy));
+        };
+        let texts = entries.into_iter().map(|(key, value)| {
+            let text = match value.kind {
+                ValueKind::String(text) => text,
+                _ => value.to_json().map_err(|why| self.key_error(value.line, &format!("config.{key}"), why, "put it in quotes"))?.to_string(),
+            };
+            Ok((key, text))
+        });
+        texts.collect()
     }
 
     /// Takes a value through `read`, which gives `None` for one of another type; `expected` says what would be right.

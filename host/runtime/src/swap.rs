@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use weir_checkpoint::compare::{StateComparison, Verdict, compare_states};
 use weir_checkpoint::store::Store;
-use weir_model::describe::{FunctionDescription, Port};
+use weir_model::describe::FunctionDescription;
 use weir_model::id::{OperatorUid, PluginDigest};
 use weir_model::{Error, Result};
 use weir_plugin::{Identity, NewVersion, Plugin, Subtask};
@@ -104,21 +104,9 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// Records flow through the same channels behind the barrier: nothing about them may change.
 fn check_ports(node: &PlannedNode, old: &PlannedOperator, new: &FunctionDescription) -> Result<()> {
-    let uid = std::slice::from_ref(&node.uid);
-    let other = |what: &str, was: String, is: String| {
-        let remedy = "change the job file as well, stop the job with a savepoint and run it from there: `weir stop`, `weir run -s`";
-        Err(refuse(uid, format!("its {what} would change while records flow: it was {was} and would be {is}"), remedy))
-    };
-    if old.function.kind != new.kind {
-        return other("kind", old.function.kind.to_string(), new.kind.to_string());
-    }
-    let text = |ports: &[Port]| ports.iter().map(|port| format!("({}, {})", port.key, port.value)).collect::<Vec<_>>().join(" ");
-    for (what, was, is) in [("input", &old.function.inputs, &new.inputs), ("output", &old.function.outputs, &new.outputs)] {
-        if text(was) != text(is) {
-            return other(what, text(was), text(is));
-        }
-    }
-    Ok(())
+    let remedy = "change the job file as well, stop the job with a savepoint and run it from there: `weir stop`, `weir run -s`";
+    let refuse = |why| Err(refuse(std::slice::from_ref(&node.uid), why, remedy));
+    old.function.change_to(new).map_or(Ok(()), refuse)
 }
 
 fn check_states(plan: &Plan, node: &PlannedNode, old: &PlannedOperator, new: &PlannedOperator, plugin: &Plugin, request: &SwapRequest) -> Result<()> {

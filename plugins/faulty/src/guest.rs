@@ -1,6 +1,6 @@
 //! The faults, over the contract's raw bindings.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 
 use weir_guest::bindings::exports::weir::operator::operator::{
@@ -20,6 +20,7 @@ weir_guest::bindings::export!(Faulty with_types_in weir_guest::bindings);
 
 thread_local! {
     static FUNCTION: RefCell<String> = const { RefCell::new(String::new()) };
+    static SEEN: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Guest for Faulty {
@@ -92,6 +93,11 @@ impl Guest for Faulty {
             ("huge-message", Some(row)) => failure(Some(row), &"no ".repeat(4 << 20)),
             ("failure-row-out-of-range", Some(_)) => failure(Some(1_000_000), "a record that isn't there"),
             ("failure-whole", Some(_)) => failure(None, "there is poison in this call"),
+            ("remembers" | "counts-batch", _) => {
+                emit(0, &numbered(&rows, |at| if function == "remembers" { SEEN.get() + at } else { rows.len() }));
+                SEEN.set(SEEN.get() + rows.len());
+                Ok(())
+            }
             ("lying-rows" | "huge-output" | "huge-emit" | "undeclared-output" | "bad-pointer", _) => Ok(()),
             _ => {
                 emit(0, &without_keys(&function, &records, &rows));
@@ -190,6 +196,17 @@ fn keyed_trap(keys: &KeyTable, poisoned: bool) {
     if poisoned {
         trap();
     }
+}
+
+/// For each record its number, as text.
+fn numbered(rows: &[Row<'_>], number: impl Fn(usize) -> usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for at in 1..=rows.len() {
+        let text = number(at).to_string();
+        out.extend_from_slice(&header(u32::MAX, text.len() as u32));
+        out.extend_from_slice(text.as_bytes());
+    }
+    out
 }
 
 /// The records as the function's output port declares them: stateless functions emit no keys.

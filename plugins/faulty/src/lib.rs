@@ -32,6 +32,8 @@ pub const FUNCTIONS: &[(&str, bool, &str)] = &[
     ("open-fails", false, "Refuses to open."),
     ("open-traps", false, "Executes `unreachable` when opened."),
     ("open-loops", false, "Never returns from open."),
+    ("remembers", false, "Emits for each record how many its instance has had: forgotten with the instance."),
+    ("counts-batch", false, "Emits for each record how many its call has."),
     ("keyed-trap", true, "Counts records by key; puts the count, then executes `unreachable` on poison."),
 ];
 

@@ -12,7 +12,7 @@ pub(super) enum Workspace {
 }
 
 /// The crates of the host.
-const HOST: &[&str] = &["weir-model", "weir-checkpoint", "weir-connect", "weir-state", "weir-plugin", "weir-runtime", "weir"];
+const HOST: &[&str] = &["weir-model", "weir-checkpoint", "weir-connect", "weir-state", "weir-plugin", "weir-cases", "weir-runtime", "weir"];
 
 /// A crate, and the crates of this project that it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -21,8 +21,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("weir-connect", &["weir-model", "weir-checkpoint"]),
     ("weir-state", &["weir-model"]),
     ("weir-plugin", &["weir-model", "weir-state"]),
+    ("weir-cases", &["weir-model", "weir-state", "weir-plugin"]),
     ("weir-runtime", &["weir-model", "weir-checkpoint", "weir-connect", "weir-state", "weir-plugin"]),
-    ("weir", &["weir-model", "weir-checkpoint", "weir-connect", "weir-state", "weir-plugin", "weir-runtime"]),
+    ("weir", &["weir-model", "weir-checkpoint", "weir-connect", "weir-state", "weir-plugin", "weir-cases", "weir-runtime"]),
     ("weir-guest", &[]),
     ("weir-tests", HOST),
     (

@@ -142,6 +142,19 @@ Examples:
   weir plugin describe target/plugins/word_count.wasm
   weir plugin describe target/plugins/word_count.wasm --json";
 
+/// `weir plugin test`.
+pub(super) const PLUGIN_TEST: &str = "\
+Examples:
+  weir plugin test target/plugins/conformance-rust.wasm tests/conformance/state.toml
+
+  Some of them, with another plugin that they change to, and results for a build server:
+    weir plugin test my.wasm cases.toml --case restore --plugin second=other.wasm --junit results.xml
+
+Exit codes:
+  0  all cases came to what they expect
+  1  one or more didn't
+  2  bad usage, cases or plugin";
+
 /// `weir completions`.
 pub(super) const COMPLETIONS: &str = "\
 Examples:
@@ -156,5 +169,21 @@ Examples:
 
 /// All of them, to be tried.
 #[cfg(test)]
-pub(super) const ALL: &[&str] =
-    &[WEIR, RUN, PLAN, CHECKPOINTS, LIST, INFO, SAVEPOINT, STOP, CANCEL, SWAP, PLUGIN_BUILD, PLUGIN_CHECK, PLUGIN_DESCRIBE, COMPLETIONS, MAN];
+pub(super) const ALL: &[&str] = &[
+    WEIR,
+    RUN,
+    PLAN,
+    CHECKPOINTS,
+    LIST,
+    INFO,
+    SAVEPOINT,
+    STOP,
+    CANCEL,
+    SWAP,
+    PLUGIN_BUILD,
+    PLUGIN_CHECK,
+    PLUGIN_DESCRIBE,
+    PLUGIN_TEST,
+    COMPLETIONS,
+    MAN,
+];

@@ -4,3 +4,4 @@ pub(crate) mod build;
 mod cargo;
 pub(crate) mod data;
 pub(crate) mod show;
+pub(crate) mod test;

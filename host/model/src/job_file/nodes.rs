@@ -110,7 +110,7 @@ fn operator(uid: OperatorUid, mut section: Section, plugins: &BTreeMap<String, P
     let parallelism = take_parallelism(&mut section, "parallelism")?;
     let on_error = [("fail", OnError::Fail), ("skip", OnError::Skip), ("dead-letter", OnError::DeadLetter)];
     let on_error = section.take_choice("on-error", &on_error)?.unwrap_or(OnError::Fail);
-    let config = take_config(&mut section)?;
+    let config = section.take_config()?;
     let example = plugins.keys().next().map_or("\"word-count\"".to_owned(), |name| format!("\"{name}\""));
     let (plugin, plugin_line) = section.require_string("plugin", &example)?;
     let (function, function_line) = section.require_string("function", "\"count\"")?;
@@ -156,33 +156,4 @@ fn take_inputs(section: &mut Section) -> Result<Option<Inputs>> {
         }
         names => Ok(names.map(|names| (names, "inputs"))),
     }
-}
-
-/// Takes `config`: texts as they are, everything else as JSON.
-fn take_config(section: &mut Section) -> Result<Vec<(String, String)>> {
-    let Some(Value { line, kind }) = section.take("config") else { return Ok(Vec::new()) };
-    let ValueKind::Table(entries) = kind else {
-        let remedy = "write `config = { key = \"value\" }`";
-        return Err(section.key_error(line, "config", "it is not a table", remedy));
-    };
-    let texts = entries.into_iter().map(|(key, value)| {
-        let text = match value.kind {
-            ValueKind::String(text) => text,
-            _ => to_json(&value).map_err(|why| section.key_error(value.line, &format!("config.{key}"), why, "put it in quotes"))?.to_string(),
-        };
-        Ok((key, text))
-    });
-    texts.collect()
-}
-
-fn to_json(value: &Value) -> Result<serde_json::Value, &'static str> {
-    Ok(match &value.kind {
-        ValueKind::String(text) => text.as_str().into(),
-        ValueKind::Integer(number) => (*number).into(),
-        ValueKind::Float(number) if number.is_finite() => (*number).into(),
-        ValueKind::Float(_) => return Err("a plugin gets it as JSON, which has no infinity and no NaN"),
-        ValueKind::Bool(flag) => (*flag).into(),
-        ValueKind::Array(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
-        ValueKind::Table(table) => table.iter().map(|(key, value)| Ok((key.clone(), to_json(value)?))).collect::<Result<_, _>>()?,
-    })
 }
