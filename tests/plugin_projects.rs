@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,6 +125,55 @@ fn text_of_webassembly_is_refused_with_its_line() {
     folder.write("p/plugin.wat", "(module (memory (export \"memory\") 1))");
     drop(folder.weir(&["plugin", "build", "p/plugin.wat"]).run().failed(2, &["plugin.wasm"], &["weir:operator/operator@0.1.0"]));
     assert!(!folder.path().join("p.wasm").exists());
+}
+
+/// Writes a script that stands for a language's tool; gives a PATH with it.
+fn tool(folder: &JobFolder, name: &str, script: &str) -> String {
+    let path = folder.write(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", folder.path().join("bin").display())
+}
+
+#[test]
+fn a_tool_that_fails_has_said_why_on_standard_error() {
+    let folder = JobFolder::new();
+    folder.write("p/go.mod", "module p\n");
+    let path = tool(&folder, "go", "echo to stdout; echo to stderr >&2; echo $GOOS $GOARCH $*; exit 3");
+    let ended = folder.weir(&["plugin", "build", "p"]).env("PATH", path).run().with_code(2);
+    assert!(ended.text().is_empty(), "{}", ended.text());
+    for part in ["to stdout", "to stderr", "wasip1 wasm build -buildmode=c-shared", "bin/go failed (exit status: 3); its messages are above"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    assert!(!folder.path().join("p.wasm").exists());
+    assert_eq!(fs::read_to_string(folder.path().join("p/build/.gitignore")).unwrap(), "*\n");
+}
+
+#[test]
+fn a_tool_that_makes_nothing_is_not_taken_for_its_earlier_self() {
+    let folder = JobFolder::new();
+    folder.write("p/go.mod", "module p\n");
+    folder.write("p/build/plugin.wasm", fs::read(built::plugin("word_count")).unwrap());
+    let path = tool(&folder, "go", "exit 0");
+    drop(folder.weir(&["plugin", "build", "p"]).env("PATH", path).run().failed(2, &["p/build/plugin.wasm"], &["No such file"]));
+}
+
+#[test]
+fn a_signal_ends_the_build_with_its_tools() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let folder = JobFolder::new();
+        folder.write("p/go.mod", "module p\n");
+        let pids = folder.path().join("p/pids");
+        let path = tool(&folder, "go", "sleep 600 &\necho $! $$ > pids.new; mv pids.new pids; wait");
+        let weir = folder.weir(&["plugin", "build", "p"]).env("PATH", path).start();
+        weir.until_poll(|| pids.exists());
+        weir.signal(signal);
+        assert_eq!(weir.wait().with_code(4).text(), "");
+        for pid in fs::read_to_string(&pids).unwrap().split_whitespace() {
+            // What nobody has waited for yet is over all the same.
+            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        }
+    }
 }
 
 /// Builds the new project of a language, looks at it, and runs its job.

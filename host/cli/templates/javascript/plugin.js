@@ -2,7 +2,7 @@
 
 import { flatMap, keyedProcess, plugin, u64, utf8 } from "weir-guest";
 
-export const tokenize = flatMap({
+const tokenize = flatMap({
   doc: "Splits lines into lower-cased words, each with the number 1.",
   in: utf8,
   out: [utf8, u64],
@@ -13,7 +13,7 @@ export const tokenize = flatMap({
   },
 });
 
-export const count = keyedProcess({
+const count = keyedProcess({
   doc: "Adds up the numbers of each word and emits the sum so far.",
   key: utf8,
   in: u64,

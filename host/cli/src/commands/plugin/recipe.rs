@@ -125,17 +125,19 @@ fn python(sdk: &str) -> Recipe {
     Recipe { files: vec![(PYTHON_ENTRY, text)], steps: vec![step(&COMPONENTIZE_PY, &[&world[..], &component].concat())], ..Recipe::default() }
 }
 
-/// The folder of the SDK, for the command line.
+/// The folder of the SDK, for the command line: the one that the user names, else the project's copy, else what npm has installed.
 fn sdk(place: &str, project: &Project, settings: &Settings) -> Result<String> {
     let own = "weir-sdk";
-    let sdk = settings.sdk.clone().unwrap_or_else(|| own.into());
-    if project.folder.join(&sdk).is_dir() {
-        return Ok(sdk.to_string_lossy().into_owned());
+    let installed = matches!(project.language, Language::JavaScript | Language::TypeScript).then_some("node_modules/weir-guest");
+    let named = settings.sdk.as_deref().map(|path| path.to_string_lossy().into_owned());
+    let candidates = named.map_or_else(|| [Some(own), installed].into_iter().flatten().map(str::to_owned).collect(), |named| vec![named]);
+    if let Some(sdk) = candidates.iter().find(|sdk| project.folder.join(sdk).is_dir()) {
+        return Ok(sdk.clone());
     }
     let name = project.language.name();
     Err(Error::usage(
         place,
-        format!("the SDK isn't there: {} is no folder", sdk.display()),
+        format!("the SDK isn't there: {} is no folder", candidates.join(" and ")),
         format!(
             "copy weir's guest-sdk/{name} to {own} in the project, or name its place in WEIR_SDK; `weir plugin new --lang {name} NAME` makes a project that has it"
         ),
@@ -144,10 +146,21 @@ fn sdk(place: &str, project: &Project, settings: &Settings) -> Result<String> {
 
 fn clang(place: &str, project: &Project, settings: &Settings) -> Result<Step> {
     let sdk = sdk(place, project, settings)?;
-    let mut arguments: Vec<String> =
-        ["--target=wasm32-wasi", "-O3", "-mexec-model=reactor", "-Wall", "-Wl,--gc-sections", "-Wl,--strip-all", "-o", MODULE]
-            .map(str::to_owned)
-            .into();
+    let mut arguments: Vec<String> = [
+        "--target=wasm32-wasi",
+        "-O3",
+        "-msimd128",
+        "-mbulk-memory",
+        "-mexec-model=reactor",
+        "-Wall",
+        "-Wl,--gc-sections",
+        "-Wl,--strip-debug",
+        "-Wl,-z,stack-size=131072",
+        "-o",
+        MODULE,
+    ]
+    .map(str::to_owned)
+    .into();
     match &settings.wasi_sdk {
         Some(_) => {}
         // Where Debian's wasi-libc is.
@@ -207,7 +220,8 @@ mod tests {
             Language::C,
             &["a.c", "b.c"],
             wasi_sdk(),
-            Ok(&["clang --target=wasm32-wasi -O3 -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-all -o build/plugin.wasm \
+            Ok(&["clang --target=wasm32-wasi -O3 -msimd128 -mbulk-memory -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-debug \
+                  -Wl,-z,stack-size=131072 -o build/plugin.wasm \
                   -Iweir-sdk a.c b.c weir-sdk/weir.c weir-sdk/bindings/plugin.c"]),
         );
         check(Language::TypeScript, &["./src/plugin.ts"], none(), Ok(&["node weir-sdk/build.js . --wit build/wit --output build/plugin.wasm"]));
