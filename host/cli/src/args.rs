@@ -1,6 +1,7 @@
 //! The command line: the one definition from which parsing, help, completions and man pages come.
 
 mod examples;
+mod plugin;
 mod reach;
 mod savepoint;
 mod values;
@@ -12,6 +13,7 @@ use std::sync::LazyLock;
 use clap::builder::styling::Style;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub(crate) use plugin::{BuildArgs, Language, NewArgs};
 pub(crate) use reach::{CancelArgs, InfoArgs, ListArgs, SavepointArgs, StopArgs, SwapArgs, TakeArgs};
 pub(crate) use savepoint::{
     ExportFormat, RekeyArgs, SavepointCommand, SavepointDiffArgs, SnapshotArgs, StateCommand, StateDiffArgs, StateExportArgs, StateGetArgs,
@@ -111,7 +113,7 @@ pub(crate) enum Command {
     /// Read the state in a savepoint or retained checkpoint
     #[command(subcommand)]
     State(StateCommand),
-    /// Build, check, describe or test a plugin
+    /// Begin, build, check, describe or test a plugin
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Compile a component from standard input to standard output: `weir` calls itself so
@@ -238,9 +240,16 @@ pub(crate) struct CheckpointsArgs {
 /// `weir plugin`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Make a component of a core module or a Cargo project
+    /// Make a folder with a plugin that builds, tests and runs as it is
     ///
-    /// A Cargo project is built with your own toolchain, for wasm32-unknown-unknown.
+    /// The language's SDK lies in it, so that nothing else of weir is needed. Its README.md says what to install.
+    #[command(after_help = examples::PLUGIN_NEW)]
+    New(NewArgs),
+    /// Make a component of a project or a core module
+    ///
+    /// The project's language is known by its files: Cargo.toml, go.mod, package.json, asconfig.json, plugin.py, *.c, *.zig or *.wat. It is built with that
+    /// language's own tools: those of the project (.venv/bin, node_modules/.bin) first, then those on PATH. Intermediate files go to its folder `build` (Cargo's:
+    /// `target`). A core module that carries no contract gets weir's, one that imports WASI of preview 1 its adapter. Nothing is written that weir can't load.
     #[command(after_help = examples::PLUGIN_BUILD)]
     Build(BuildArgs),
     /// Load a plugin and say whether weir can use it
@@ -254,20 +263,6 @@ pub(crate) enum PluginCommand {
     /// Each case is run as it is written, in batches of one, in one batch of all, and with a restart after every record; all must come to what is expected.
     #[command(after_help = examples::PLUGIN_TEST)]
     Test(TestArgs),
-}
-
-/// `weir plugin build`.
-#[derive(Debug, Args)]
-pub(crate) struct BuildArgs {
-    /// A core module (.wasm), a Cargo.toml, or a folder that has one
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Where the component goes [default: NAME.wasm in this folder for a Cargo project; NAME.component.wasm beside a core module]
-    #[arg(short, long, value_name = "OUT.wasm")]
-    pub(crate) output: Option<PathBuf>,
-    /// Print what was made, and errors, as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `weir plugin check` and `weir plugin describe`.
@@ -322,7 +317,7 @@ const GROUPS: &[(&str, &[&[&str]])] = &[
             &["state", "diff"],
         ],
     ),
-    ("Plugins", &[&["plugin", "build"], &["plugin", "check"], &["plugin", "describe"], &["plugin", "test"]]),
+    ("Plugins", &[&["plugin", "new"], &["plugin", "build"], &["plugin", "check"], &["plugin", "describe"], &["plugin", "test"]]),
     ("This program", &[&["completions"], &["man"]]),
 ];
 

@@ -12,7 +12,7 @@ pub(crate) enum LoadError {
     Unreadable(String),
     #[error("it is not WebAssembly: it doesn't start with the bytes `\\0asm`")]
     NotWasm,
-    #[error("it is a core module that carries no weir contract: {0}")]
+    #[error("it is a core module that doesn't fit weir's contract: {0}")]
     NoContract(String),
     #[error("it is not valid WebAssembly: {0}")]
     Invalid(String),

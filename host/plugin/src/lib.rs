@@ -13,16 +13,18 @@ mod compile_cache;
 pub mod compile;
 pub mod engine;
 mod functions;
+mod encode;
 pub mod load;
 mod instance;
 pub mod transaction;
 
 pub use compile::Compiler;
+pub use encode::{CONTRACT_FILES, encode_component, module_of_text};
 pub use engine::{EngineOptions, PluginEngine};
 pub use error::{Breakage, CallError};
 pub use guest::{Call, CallContext, Guest, Migrate, Subtask, Work};
 pub use limits::InstanceLimits;
-pub use load::{Plugin, digest_of, encode_component};
+pub use load::{Plugin, digest_of};
 pub use services::{OutputPort, Services};
 pub use transaction::{
     DeadLetter, EXAMPLE_BYTES_MAX, Identity, NewVersion, OperatorSubtask, Outputs, ShadowCounts, ShadowExample, ShadowRow, Step, TransactionCounts,

@@ -15,6 +15,7 @@ use weir_model::id::PluginDigest;
 
 use crate::bindings::v0_1;
 use crate::compile;
+use crate::encode::{WasmKind, encode_module, kind_of};
 use crate::engine::PluginEngine;
 use crate::error::LoadError;
 use crate::functions;
@@ -167,41 +168,6 @@ fn compile(engine: &PluginEngine, name: &str, digest: &PluginDigest, bytes: &[u8
         cache.write(digest, &compiled);
     }
     Ok(component)
-}
-
-enum WasmKind {
-    Component,
-    CoreModule,
-}
-
-fn kind_of(bytes: &[u8]) -> Result<WasmKind, LoadError> {
-    let head = bytes.first_chunk::<8>().filter(|head| head.starts_with(b"\0asm")).ok_or(LoadError::NotWasm)?;
-    match head {
-        [_, _, _, _, 1, 0, 0, 0] => Ok(WasmKind::CoreModule),
-        [_, _, _, _, 13, 0, 1, 0] => Ok(WasmKind::Component),
-        [.., a, b, c, d] => Err(LoadError::Invalid(format!("it has the unknown WebAssembly version {a:02x}{b:02x}{c:02x}{d:02x}"))),
-    }
-}
-
-/// Makes a component of a core module that carries wit-bindgen's metadata; a component is given back as it is.
-///
-/// # Errors
-/// When the bytes are neither.
-pub fn encode_component(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
-    let encoded = kind_of(bytes).and_then(|kind| match kind {
-        WasmKind::Component => Ok(bytes.to_vec()),
-        WasmKind::CoreModule => encode_module(bytes),
-    });
-    encoded.map_err(|error| error.explain(name))
-}
-
-fn encode_module(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    // The encoder trusts the sizes of sections: a torn file would make it panic.
-    let engine = wasmtime::Engine::default();
-    wasmtime::Module::validate(&engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-    let mut encoder = wit_component::ComponentEncoder::default().validate(true);
-    encoder = encoder.module(bytes).map_err(|error| LoadError::NoContract(format!("{error:#}")))?;
-    encoder.encode().map_err(|error| LoadError::NoContract(format!("{error:#}")))
 }
 
 /// Checks what the component imports and exports by name; gives its imports. Whether the types fit is checked where they are linked.

@@ -117,14 +117,31 @@ Exit codes:
   2  bad usage, job file or plugin
   3  incompatible codecs, contract or state";
 
+/// `weir plugin new`.
+pub(super) const PLUGIN_NEW: &str = "\
+Examples:
+  A plugin in Python, in the new folder `latency`:
+    weir plugin new --lang python latency
+
+  The same in Rust, elsewhere:
+    weir plugin new --lang rust ~/plugins/latency";
+
 /// `weir plugin build`.
 pub(super) const PLUGIN_BUILD: &str = "\
 Examples:
+  The project in this folder:
+    weir plugin build .
+
+  A Cargo project (needs `rustup target add wasm32-unknown-unknown`):
+    weir plugin build plugins/word-count
+
   A component of a core module that was built before:
     weir plugin build target/plugins/word_count.wasm -o word-count.wasm
 
-  Build a Cargo project first (needs `rustup target add wasm32-unknown-unknown`):
-    weir plugin build plugins/word-count";
+Environment:
+  WEIR_SDK       Where the SDK of the project's language is
+                 [default: weir-sdk in the project]
+  WASI_SDK_PATH  A wasi-sdk, for C; without it clang and wasi-libc";
 
 /// `weir plugin check`.
 pub(super) const PLUGIN_CHECK: &str = "\
@@ -180,6 +197,7 @@ pub(super) const ALL: &[&str] = &[
     STOP,
     CANCEL,
     SWAP,
+    PLUGIN_NEW,
     PLUGIN_BUILD,
     PLUGIN_CHECK,
     PLUGIN_DESCRIBE,

@@ -1,11 +1,12 @@
 //! Builds a plugin with the user's own Rust toolchain.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use weir_model::{Error, Result};
+
+use super::tool::Running;
 
 /// What plugins are built for: WebAssembly without any system interface.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -17,7 +18,7 @@ const SIMD: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature
 ///
 /// # Errors
 /// When there is no Cargo, it fails, or the project isn't one plugin.
-pub(super) fn build(manifest: &Path) -> Result<PathBuf> {
+pub(super) fn build(manifest: &Path, running: &Running) -> Result<PathBuf> {
     let manifest = std::fs::canonicalize(manifest)
         .map_err(|error| Error::usage(format!("{} can't be read", manifest.display()), error.to_string(), "check the path"))?;
     let place = format!("building {}", manifest.display());
@@ -36,20 +37,17 @@ pub(super) fn build(manifest: &Path) -> Result<PathBuf> {
         "json-render-diagnostics",
         "--manifest-path",
     ]);
-    let started = command.arg(&manifest).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = started.map_err(|error| {
+    let output = running.run(command.arg(&manifest).stdout(Stdio::piped())).map_err(|error| {
         Error::usage(
             &place,
             format!("{} can't be started: {error}", program.display()),
             "install Rust (https://rustup.rs), or build a .wasm yourself and give that",
         )
     })?;
-    let messages = child.stdout.take().map(|stdout| BufReader::new(stdout).lines().map_while(std::io::Result::ok).collect::<Vec<_>>());
-    let status = child.wait().map_err(|error| Error::usage(&place, error.to_string(), "try again"))?;
-    if !status.success() {
+    if !output.status.success() {
         return Err(failure(&place, folder));
     }
-    pick(&place, &manifest, artifacts(&messages.unwrap_or_default()))
+    pick(&place, &manifest, artifacts(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// Why Cargo failed: a missing target is the usual reason the first time.
@@ -74,9 +72,9 @@ struct Artifact {
     module: PathBuf,
 }
 
-fn artifacts(messages: &[String]) -> Vec<Artifact> {
+fn artifacts(messages: &str) -> Vec<Artifact> {
     let mut found = Vec::new();
-    for message in messages.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+    for message in messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let list = |pointer: &str| message.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
         if message.get("reason").is_none_or(|reason| reason != "compiler-artifact")
             || !list("/target/crate_types").iter().any(|kind| kind == "cdylib")
@@ -116,16 +114,17 @@ mod tests {
 
     #[test]
     fn the_module_of_the_project_itself_is_taken() {
-        let check = |messages: &[String], expected: Result<&str, &str>| {
-            let picked = pick("building", Path::new("/p/Cargo.toml"), artifacts(messages)).map_err(|error| error.why);
+        let check = |messages: &[&str], expected: Result<&str, &str>| {
+            let picked = pick("building", Path::new("/p/Cargo.toml"), artifacts(&messages.join("\n"))).map_err(|error| error.why);
             assert_eq!(picked, expected.map(PathBuf::from).map_err(str::to_owned));
         };
         let own = message("/p/Cargo.toml", "cdylib", &["/t/p.wasm", "/t/libp.rlib"]);
         let other = message("/q/Cargo.toml", "cdylib", &["/t/q.wasm"]);
         let library = message("/r/Cargo.toml", "lib", &["/t/libr.rlib"]);
-        check(&[library.clone(), other.clone(), own.clone(), "not json".to_owned()], Ok("/t/p.wasm"));
-        check(std::slice::from_ref(&other), Ok("/t/q.wasm"));
-        check(&[other, message("/s/Cargo.toml", "cdylib", &["/t/s.wasm"])], Err("it is a workspace with several plugins"));
-        check(&[library], Err("Cargo made no WebAssembly module of it"));
+        let third = message("/s/Cargo.toml", "cdylib", &["/t/s.wasm"]);
+        check(&[&library, &other, &own, "not json"], Ok("/t/p.wasm"));
+        check(&[&other], Ok("/t/q.wasm"));
+        check(&[&other, &third], Err("it is a workspace with several plugins"));
+        check(&[&library], Err("Cargo made no WebAssembly module of it"));
     }
 }

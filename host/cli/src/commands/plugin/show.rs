@@ -1,5 +1,7 @@
 //! `weir plugin check` and `weir plugin describe`: whether a plugin can be used, and what it holds.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use weir_model::Result;
 use weir_model::describe::{FunctionDescription, FunctionKind, PluginDescription};
@@ -20,19 +22,23 @@ use crate::output::{self, Table};
 pub(crate) fn check(args: &PluginArgs, global: &Global) -> Result<ExitCode> {
     let plugin = Plugin::load(&engine(global)?, &args.file)?;
     let file = args.file.display().to_string();
+    // It has just been read; what can't be asked again is shown as 0.
+    let bytes = std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len());
     if args.json {
         let mut value = data::plugin(&file, &plugin);
         if let Value::Object(fields) = &mut value {
             fields.insert("ok".to_owned(), true.into());
+            fields.insert("bytes".to_owned(), bytes.into());
             fields.insert("contract".to_owned(), CONTRACT.into());
         }
         output::print_json(&value)?;
     } else {
         let description = plugin.description();
         let names = description.functions.iter().map(|function| function.name.as_str()).collect::<Vec<_>>().join(", ");
-        let imports = plugin.imports().join("\n             ");
+        let imports = imports(plugin.imports()).join("\n             ");
+        let size = output::bytes(bytes);
         output::print(&output::printable(&format!(
-            "{file}: ok\n  plugin     {} {}, {}\n  digest     sha256:{}\n  contract   {CONTRACT}\n  imports    {imports}\n  functions  {names}\n",
+            "{file}: ok\n  plugin     {} {}, {}\n  size       {size}\n  digest     sha256:{}\n  contract   {CONTRACT}\n  imports    {imports}\n  functions  {names}\n",
             description.name,
             description.version,
             description.sdk,
@@ -40,6 +46,17 @@ pub(crate) fn check(args: &PluginArgs, global: &Global) -> Result<ExitCode> {
         )))?;
     }
     Ok(ExitCode::Done)
+}
+
+/// weir's own interfaces one by one; those of WASI, which come with a language's runtime, by package.
+fn imports(all: &[String]) -> Vec<String> {
+    let (wasi, mut shown): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|import| import.starts_with("wasi:"));
+    let packages: BTreeSet<_> = wasi.iter().filter_map(|import| import.split('/').next()).collect();
+    if !packages.is_empty() {
+        let packages = packages.into_iter().collect::<Vec<_>>().join(", ");
+        shown.push(format!("{packages}: {} interfaces, without files, network and environment", wasi.len()));
+    }
+    shown
 }
 
 /// Shows what the plugin says of itself.
@@ -99,6 +116,18 @@ mod tests {
     use weir_model::describe::{Port, StateDescriptor, StateKind};
 
     use super::*;
+
+    #[test]
+    fn imports_of_wasi_are_shown_by_package() {
+        let check = |all: &[&str], expected: &[&str]| {
+            assert_eq!(imports(&all.iter().map(|import| (*import).to_owned()).collect::<Vec<_>>()), expected);
+        };
+        check(&["weir:log/log@0.1.0", "weir:output/output@0.1.0"], &["weir:log/log@0.1.0", "weir:output/output@0.1.0"]);
+        check(
+            &["wasi:io/poll@0.2.6", "weir:log/log@0.1.0", "wasi:io/streams@0.2.6", "wasi:cli/stdout@0.2.6"],
+            &["weir:log/log@0.1.0", "wasi:cli, wasi:io: 3 interfaces, without files, network and environment"],
+        );
+    }
 
     #[test]
     fn a_description_lists_ports_and_states_of_each_function() {
