@@ -141,13 +141,13 @@ impl<'a> Operator<'a> {
         let guest = self.guest(&self.code, index, parallelism, &lost)?;
         // Where a key is declared, there has to be one.
         let ports = self.code.function.outputs.iter().map(|port| OutputPort { keyed: port.key != Codec::None }).collect();
-        let services = Services::new(UID, ports, limits(), state);
+        let services = Services::new(UID, ports, limits(&self.code.plugin), state);
         let subtask = OperatorSubtask::new(identity(&self.code), &self.code.function, self.setting.on_error, guest, services);
         Ok(Lane { subtask, chain, lost })
     }
 
     fn guest(&self, code: &Code, index: SubtaskIndex, parallelism: Parallelism, lost: &Arc<AtomicBool>) -> Result<Box<Replaceable>, End> {
-        let guest = code.plugin.instantiate(self.place(code, index, parallelism), limits()).map_err(|breakage| match breakage {
+        let guest = code.plugin.instantiate(self.place(code, index, parallelism), limits(&code.plugin)).map_err(|breakage| match breakage {
             Breakage::Open(why) => End::RefusedOpen(why),
             other => End::Failed(format!("it can't be started: {other}")),
         })?;
@@ -162,6 +162,7 @@ impl<'a> Operator<'a> {
             index: index.0,
             parallelism: parallelism.get(),
             max_parallelism: self.setting.groups.get(),
+            checkpoint: 0,
         }
     }
 
@@ -170,7 +171,7 @@ impl<'a> Operator<'a> {
         for (state, from) in stale {
             let Some(state) = code.function.states.get(*state) else { continue };
             let place = self.place(code, SubtaskIndex(0), self.parallelism);
-            let migrates = code.plugin.migrates(place, limits(), &state.name, *from);
+            let migrates = code.plugin.migrates(place, limits(&code.plugin), &state.name, *from);
             migrates.map_err(|why| End::Failed(format!("state {} has no migration from schema version {from}: {why}", state.name)))?;
         }
         Ok(())
@@ -232,6 +233,6 @@ fn identity(code: &Code) -> Identity {
     Identity { uid: UID.to_owned(), function: code.function.name.clone(), digest: code.plugin.digest().to_string() }
 }
 
-fn limits() -> InstanceLimits {
-    InstanceLimits { call_timeout: CALL_TIMEOUT, ..InstanceLimits::default() }
+fn limits(plugin: &Plugin) -> InstanceLimits {
+    InstanceLimits { call_timeout: CALL_TIMEOUT, ..plugin.default_limits() }
 }
