@@ -202,7 +202,7 @@ bool weir_parse_u64(weir_bytes text, uint64_t *number);
 bool weir_parse_i64(weir_bytes text, int64_t *number);
 bool weir_parse_f64(weir_bytes text, double *number);
 
-// ----  emitting
+// ---- emitting
 
 // The key of a record without key.
 #define WEIR_NO_KEY ((weir_bytes){NULL, 0})

@@ -1,3 +1,5 @@
+// Byte strings in one column, as they cross the boundary.
+
 package native
 
 // Missing is the length of an item that is missing.

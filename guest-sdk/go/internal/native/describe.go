@@ -1,3 +1,5 @@
+// What a plugin says of itself: the contract's descriptions as plain types.
+
 package native
 
 // PluginDescription is what a plugin says of itself.

@@ -1,5 +1,7 @@
 //go:build !wasm
 
+// The byte order in tests.
+
 package native
 
 import "encoding/binary"

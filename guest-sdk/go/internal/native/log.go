@@ -1,3 +1,5 @@
+// The log, where no call is at hand.
+
 package native
 
 import (

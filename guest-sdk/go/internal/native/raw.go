@@ -1,3 +1,5 @@
+// Short copies, fast checks of text, and numbers at any alignment: what every record goes through.
+
 package native
 
 import (

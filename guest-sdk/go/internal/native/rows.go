@@ -1,3 +1,5 @@
+// Records as they cross the boundary: rows back to back in one buffer, in the contract's layout.
+
 package native
 
 import "unsafe"

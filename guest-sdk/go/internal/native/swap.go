@@ -1,3 +1,5 @@
+// Numbers for machines of the other byte order.
+
 package native
 
 import "math/bits"
