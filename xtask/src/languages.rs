@@ -17,14 +17,14 @@ const LANGUAGES: [Language; 7] = [
         programs: &["clang-19", "wasm-ld-19", "make", "gcc"],
         files: &["/usr/include/wasm32-wasi/string.h"],
         install: Install::Packages(&["clang-19", "lld-19", "libclang-rt-19-dev-wasm32", "wasi-libc", "make", "gcc", "libc6-dev"]),
-        tests: &[("guest-sdk/c", &["make", "-s", "test"])],
+        tests: &[("guest-sdk/c/tests", &["make", "-s", "test", "BUILD=../../../target/c-tests"])],
     },
     Language {
         name: "javascript",
         programs: &["node", "npm"],
         files: &["plugins/conformance/javascript/node_modules/.bin/componentize-qjs"],
         install: Install::Npm("plugins/conformance/javascript"),
-        tests: &[("guest-sdk/javascript", &["npm", "test", "--silent"])],
+        tests: &[("guest-sdk/javascript", &["npm", "test", "--silent"]), ("plugins/conformance/javascript", &["npm", "test", "--silent"])],
     },
     Language {
         name: "python",

@@ -82,9 +82,8 @@ impl Plugin {
         let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::Shape(format!("an import differs from the contract: {error:#}")))?;
         let description = functions::describe(engine, &pre, &InstanceLimits::default())?;
         check_description(&description)?;
-        let for_python = |import: &&String| offer(import) == Some(Offer::ClosedForPython);
-        if let Some(import) = imports.iter().find(for_python).filter(|_| language(&description.sdk) != "python") {
-            return Err(LoadError::ForbiddenImport(import.clone()));
+        if let Some(import) = refused_for(language(&description.sdk), &imports) {
+            return Err(LoadError::ForbiddenImport(import.to_owned()));
         }
         Ok(Self { engine: engine.clone(), pre, digest, description: Arc::new(description), imports: imports.into(), granted: Arc::default() })
     }
@@ -168,6 +167,12 @@ fn compile(engine: &PluginEngine, name: &str, digest: &PluginDigest, bytes: &[u8
         cache.write(digest, &compiled);
     }
     Ok(component)
+}
+
+/// The first import that is there for another language only.
+fn refused_for<'i>(language: &str, imports: &'i [String]) -> Option<&'i str> {
+    let import = imports.iter().find(|import| offer(import) == Some(Offer::ClosedForPython))?;
+    (language != "python").then_some(import)
 }
 
 /// Checks what the component imports and exports by name; gives its imports. Whether the types fit is checked where they are linked.
@@ -284,6 +289,26 @@ mod tests {
             outputs: outputs.iter().map(port).collect(),
             states: states.iter().map(state).collect(),
         }
+    }
+
+    #[test]
+    fn what_a_plugin_may_not_have_is_refused_by_name() {
+        let engine = PluginEngine::new(crate::EngineOptions::default()).unwrap();
+        let check = |import: &str, why: &str| {
+            let text = format!("(component (import \"{import}\" (instance (export \"f\" (func)))))");
+            let error = Plugin::from_bytes(&engine, "p.wasm", &wat::parse_str(text).unwrap()).unwrap_err();
+            assert!(error.why.contains(why), "{import}: {error:?}");
+        };
+        check("wasi:http/types@0.2.0", "it imports `wasi:http/types@0.2.0`, which weir doesn't give to plugins");
+        check("wasi:keyvalue/store@0.2.0-draft", "it imports `wasi:keyvalue/store@0.2.0-draft`");
+        check("wasi:io/poll@0.3.0", "it imports `wasi:io/poll@0.3.0`");
+        check("weir:timers/timers@0.1.0", "timers are not supported yet");
+        check("wasi:io/poll@0.2.6", "it doesn't export");
+        check("wasi:sockets/tcp@0.2.6", "it doesn't export");
+        let imports = ["weir:log/log@0.1.0", "wasi:io/poll@0.2.6", "wasi:sockets/tcp@0.2.6"].map(str::to_owned);
+        assert_eq!(refused_for("rust", &imports), Some("wasi:sockets/tcp@0.2.6"));
+        assert_eq!(refused_for("python", &imports), None);
+        assert_eq!(refused_for("rust", &imports[..2]), None);
     }
 
     #[test]

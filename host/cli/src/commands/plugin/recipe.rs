@@ -148,7 +148,9 @@ fn clang(place: &str, project: &Project, settings: &Settings) -> Result<Step> {
     let sdk = sdk(place, project, settings)?;
     let mut arguments: Vec<String> = [
         "--target=wasm32-wasi",
+        "-std=gnu11",
         "-O3",
+        "-flto",
         "-msimd128",
         "-mbulk-memory",
         "-mexec-model=reactor",
@@ -220,7 +222,7 @@ mod tests {
             Language::C,
             &["a.c", "b.c"],
             wasi_sdk(),
-            Ok(&["clang --target=wasm32-wasi -O3 -msimd128 -mbulk-memory -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-debug \
+            Ok(&["clang --target=wasm32-wasi -std=gnu11 -O3 -flto -msimd128 -mbulk-memory -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-debug \
                   -Wl,-z,stack-size=131072 -o build/plugin.wasm \
                   -Iweir-sdk a.c b.c weir-sdk/weir.c weir-sdk/bindings/plugin.c"]),
         );
