@@ -74,11 +74,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The files below `path`, by their names from there; of a file itself the name is empty.
 fn collect(path: &Path, name: &str, files: &mut Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
-    if !path.is_dir() {
+    if fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.is_file() {
         files.push((name.to_owned(), path.to_owned()));
         return Ok(());
     }
-    for entry in fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))? {
+    for entry in fs::read_dir(path)? {
         let entry = entry?;
         let below = entry.file_name().into_string().map_err(|name| format!("{} isn't UTF-8", name.display()))?;
         if LEFT_OUT.contains(&below.as_str()) || below.ends_with("_test.go") || below.ends_with(".wasm") {
