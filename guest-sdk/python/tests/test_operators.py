@@ -6,7 +6,7 @@ from typing import Any
 
 from tests import operators
 from tests.operators import Count, Everything, Greet, KeyedLong, Long, StatefulMap, Strict, Swap, Trim, Words, WordsTogether
-from weir_guest import F64, I64, JSON, UTF8, Level, Refuse
+from weir_guest import F64, I64, JSON, UTF8, Level, Refuse, export
 from weir_guest.native import NO_TIMESTAMP, StateKind
 from weir_guest.testing import Harness, Refusal
 
@@ -43,6 +43,19 @@ class Stateless(unittest.TestCase):
     def test_a_filter_without_keys_passes_records_without_them(self) -> None:
         harness = self.check(Long, [("key", "long"), "longer"], ["long", "longer"])
         self.assertEqual([key for key, _, _ in harness.rows()], [None, None])
+
+    def test_an_operator_that_would_lose_its_records_is_refused(self) -> None:
+        class Yields(Words):
+            def flat_map(self, record: str, out: Any) -> Any:
+                yield record
+
+        class Awaits(Words):
+            async def flat_map(self, record: str, out: Any) -> None:  # type: ignore[override]
+                pass
+
+        for operator in (Yields, Awaits):
+            with self.assertRaisesRegex(TypeError, f"function `f`: {operator.__name__}.flat_map must not `yield` or `await`"):
+                export(functions={"f": operator})
 
     def test_refused_records_leave_nothing_behind(self) -> None:
         unwritable = "can't be written as JSON: Object of type set is not JSON serializable"

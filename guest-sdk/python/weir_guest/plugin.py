@@ -27,6 +27,11 @@ class Function:
         for attribute in wanted:
             if not hasattr(operator, attribute):
                 raise TypeError(f"function `{name}`: {operator.__name__} doesn't say its `{attribute}`, such as `{attribute} = UTF8`")
+        for method in ("map", "filter", "flat_map", "process"):
+            work = getattr(operator, method, None)
+            # Calling one only makes a generator or a coroutine: every record would be lost without a word.
+            if inspect.isgeneratorfunction(work) or inspect.iscoroutinefunction(work) or inspect.isasyncgenfunction(work):
+                raise TypeError(f"function `{name}`: {operator.__name__}.{method} must not `yield` or `await`: hand records to `out.collect`")
 
     def open(self, config: Mapping[str, str], subtask: Subtask, describing: bool = False) -> tuple[Driver, list[StateDescriptor]]:
         """Opens the operator. Raises `Refuse` with what it refuses."""
