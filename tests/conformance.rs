@@ -18,8 +18,10 @@ use weir_tests::built;
 use weir_tests::job::JobFolder;
 use weir_tests::process::Ended;
 
-/// The languages; cases that change between them go from each to the next two that are there.
+/// The languages. Those of the second half have examples, which offer some of the functions.
 const LANGUAGES: [&str; 8] = ["rust", "c", "javascript", "python", "go", "assemblyscript", "zig", "wat"];
+/// Those with an SDK come first; cases that change between languages go from each to the next two of these that are there.
+const WITH_SDK: usize = 5;
 
 /// A machine with other work needs its time for the large cases.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -49,8 +51,11 @@ fn every_language_that_is_built_passes_the_suite() {
     let skipped: Vec<&str> = LANGUAGES.into_iter().filter(|language| !built.contains(language)).collect();
     eprintln!("conformance: tested are {}; not built, so skipped, are {}", built.join(", "), skipped.join(", "));
     for (at, language) in built.iter().enumerate() {
-        let behind = |places: usize| plugin_of(built[(at + places) % built.len()]);
+        let with_sdk: Vec<&str> = LANGUAGES[..WITH_SDK].iter().copied().filter(|language| built.contains(language)).collect();
+        let behind = |places: usize| plugin_of(with_sdk[(at + places) % with_sdk.len()]);
+        let is_whole = with_sdk.contains(language);
         let mut words: Vec<String> = ["plugin", "test", "--json", plugin_of(language).to_str().unwrap()].map(str::to_owned).to_vec();
+        words.extend((!is_whole).then(|| "--skip-missing".to_owned()));
         words.extend(suite());
         for (name, file) in [("second", behind(1)), ("third", behind(2))] {
             words.extend(["--plugin".to_owned(), format!("{name}={}", file.display())]);
@@ -58,10 +63,16 @@ fn every_language_that_is_built_passes_the_suite() {
         let folder = JobFolder::new();
         let ended = folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run();
         let results: Value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{language}: {}", ended.stderr));
-        let bad: Vec<String> =
-            results["cases"].as_array().unwrap().iter().filter(|case| case["status"] != "ok").map(|case| format!("{case:#}")).collect();
+        let bad: Vec<String> = results["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|case| case["status"] != "ok" && (is_whole || case["status"] != "skipped"))
+            .map(|case| format!("{case:#}"))
+            .collect();
         assert!(bad.is_empty(), "{language}: {} cases are not ok:\n{}", bad.len(), bad.join("\n"));
-        assert!(results["passed"].as_u64().unwrap() > 80, "{language}: {results:#}");
+        let passed = results["passed"].as_u64().unwrap();
+        assert!(passed > if is_whole { 80 } else { 10 }, "{language}: {results:#}");
     }
 }
 

@@ -5,7 +5,9 @@ package weir
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // JSON is the codec of T as one JSON value, compact, without HTML escapes. Fields and tags are those of encoding/json;
@@ -15,6 +17,10 @@ func JSON[T any]() Codec[T] {
 }
 
 func decodeJSON[T any](from []byte) (value T, err error) {
+	// encoding/json would put U+FFFD in place of what is no text.
+	if !utf8.Valid(from) {
+		return value, errors.New("not the JSON that is expected: it is not UTF-8")
+	}
 	if err := json.Unmarshal(from, &value); err != nil {
 		return value, fmt.Errorf("not the JSON that is expected: %w", err)
 	}

@@ -145,6 +145,15 @@ impl Case {
         })
     }
 
+    /// The functions that the case runs, of the plugin under test.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        let later = self.input.iter().filter_map(|event| match event {
+            Event::Swap(version) | Event::Restore(Restore { version: Some(version), .. }) if version.plugin.is_none() => version.function.as_deref(),
+            _ => None,
+        });
+        std::iter::once(self.function.as_str()).chain(later)
+    }
+
     /// The records that go in.
     pub(crate) fn records(&self) -> u64 {
         let repeats =

@@ -10,6 +10,7 @@ use crate::case::{Case, PluginRef};
 /// Plugins, each loaded once.
 pub struct Plugins {
     loaded: BTreeMap<PluginRef, Plugin>,
+    may_lack_functions: bool,
 }
 
 impl Plugins {
@@ -17,7 +18,13 @@ impl Plugins {
     #[must_use]
     pub fn new(tested: Plugin, named: Vec<(String, Plugin)>) -> Self {
         let named = named.into_iter().map(|(name, plugin)| (PluginRef::Named(name), plugin));
-        Self { loaded: named.chain([(PluginRef::Tested, tested)]).collect() }
+        Self { loaded: named.chain([(PluginRef::Tested, tested)]).collect(), may_lack_functions: false }
+    }
+
+    /// Whether a case is skipped when the plugin under test hasn't its function; else it fails.
+    #[must_use]
+    pub fn that_may_lack_functions(self, may: bool) -> Self {
+        Self { may_lack_functions: may, ..self }
     }
 
     /// Loads the files that `cases` name.
@@ -43,11 +50,17 @@ impl Plugins {
         self.loaded.get(plugin)
     }
 
-    /// A name of a case that nobody has given a plugin for.
-    pub(crate) fn missing<'a>(&self, case: &'a Case) -> Option<&'a str> {
-        case.plugins().find_map(|plugin| match plugin {
+    /// What a case needs that isn't there.
+    pub(crate) fn missing(&self, case: &Case) -> Option<String> {
+        let name = case.plugins().find_map(|plugin| match plugin {
             PluginRef::Named(name) if !self.loaded.contains_key(plugin) => Some(name.as_str()),
             _ => None,
-        })
+        });
+        if let Some(name) = name {
+            return Some(format!("it needs a plugin `{name}`: give one with --plugin {name}=FILE.wasm"));
+        }
+        let has = |function: &str| self.tested().is_none_or(|plugin| plugin.description().function(function).is_some());
+        let function = case.functions().find(|function| self.may_lack_functions && !has(function))?;
+        Some(format!("the plugin has no function `{function}`"))
     }
 }

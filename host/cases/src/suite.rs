@@ -51,7 +51,7 @@ pub struct ModeFailure {
 pub fn run(case: &Case, plugins: &Plugins, clock: &SharedClock) -> CaseResult {
     let begun_ns = clock.monotonic_ns();
     let verdict = match plugins.missing(case) {
-        Some(name) => Verdict::Skipped(format!("it needs a plugin `{name}`: give one with --plugin {name}=FILE.wasm")),
+        Some(why) => Verdict::Skipped(why),
         None => judge(case, plugins),
     };
     CaseResult {

@@ -291,6 +291,9 @@ pub(crate) struct TestArgs {
     /// A plugin that cases change to by this name (repeatable); without it they are skipped
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) plugin: Vec<(String, String)>,
+    /// Skip cases of functions that the plugin doesn't have, instead of failing them
+    #[arg(long)]
+    pub(crate) skip_missing: bool,
     /// Write the results to a file, as JUnit XML
     #[arg(long, value_name = "FILE.xml")]
     pub(crate) junit: Option<PathBuf>,

@@ -1,16 +1,16 @@
-// Functions with state per key.
+// Functions with state per key. Sums may go beyond 2^53, so that they are counted with BigInt.
 
-import { bool, f64, i64, json, jsonOf, jsonText, keyedProcess, Refusal, u64, utf8 } from "weir-guest";
+import { bool, f64, i64Big, json, jsonOf, jsonText, keyedProcess, Refusal, u64, u64Big, utf8 } from "weir-guest";
 
 export const count = keyedProcess({
   doc: "Adds up the numbers of each key and emits the sum so far.",
   key: utf8,
-  in: u64,
-  out: [utf8, u64],
+  in: u64Big,
+  out: [utf8, u64Big],
   open(ctx) {
-    const count = ctx.valueState("count", u64);
+    const count = ctx.valueState("count", u64Big);
     return (key, number, out) => {
-      const total = (count.get() ?? 0) + number;
+      const total = (count.get() ?? 0n) + number;
       count.set(total);
       out.collect(key, total);
     };
@@ -49,10 +49,10 @@ export const ledger = keyedProcess({
   in: jsonOf<Entry>(),
   out: [utf8, jsonText],
   open(ctx) {
-    const amounts = ctx.mapState("amounts", utf8, i64);
+    const amounts = ctx.mapState("amounts", utf8, i64Big);
     return (key, entry, out) => {
       if (entry.add !== undefined) {
-        const amount = (amounts.get(entry.add) ?? 0) + (entry.amount ?? 0);
+        const amount = (amounts.get(entry.add) ?? 0n) + BigInt(entry.amount ?? 0);
         amounts.set(entry.add, amount);
         out.collect(key, String(amount));
       } else if (entry.remove !== undefined) {
@@ -89,12 +89,12 @@ export const last = keyedProcess({
 export const sum1 = keyedProcess({
   doc: "The running sum of each key, version 1: an integer.",
   key: utf8,
-  in: u64,
-  out: [utf8, u64],
+  in: u64Big,
+  out: [utf8, u64Big],
   open(ctx) {
-    const sum = ctx.valueState("sum", u64);
+    const sum = ctx.valueState("sum", u64Big);
     return (key, number, out) => {
-      const total = (sum.get() ?? 0) + number;
+      const total = (sum.get() ?? 0n) + number;
       sum.set(total);
       out.collect(key, total);
     };
@@ -104,33 +104,33 @@ export const sum1 = keyedProcess({
 export const sum2 = keyedProcess({
   doc: "The running sum of each key, version 2: a float.",
   key: utf8,
-  in: u64,
+  in: u64Big,
   out: [utf8, f64],
   open(ctx) {
-    const sum = ctx.valueState("sum", f64, { version: 2, older: [{ version: 1, codec: u64, next: toFloat }] });
+    const sum = ctx.valueState("sum", f64, { version: 2, older: [{ version: 1, codec: u64Big, next: toFloat }] });
     return (key, number, out) => {
-      const total = (sum.get() ?? 0) + number;
+      const total = (sum.get() ?? 0) + Number(number);
       sum.set(total);
       out.collect(key, total);
     };
   },
 });
 
-function toFloat(sum: number): number {
-  if (sum === 13) throw new Refusal("13 is unlucky");
-  return sum;
+function toFloat(sum: bigint): number {
+  if (sum === 13n) throw new Refusal("13 is unlucky");
+  return Number(sum);
 }
 
 export const clear = keyedProcess({
   doc: "As count, but 0 clears.",
   key: utf8,
-  in: u64,
-  out: [utf8, u64],
+  in: u64Big,
+  out: [utf8, u64Big],
   open(ctx) {
-    const count = ctx.valueState("count", u64);
+    const count = ctx.valueState("count", u64Big);
     return (key, number, out) => {
-      const total = number === 0 ? 0 : (count.get() ?? 0) + number;
-      if (number === 0) count.clear();
+      const total = number === 0n ? 0n : (count.get() ?? 0n) + number;
+      if (number === 0n) count.clear();
       else count.set(total);
       out.collect(key, total);
     };

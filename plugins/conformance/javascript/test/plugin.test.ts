@@ -80,8 +80,8 @@ test("times are those of the record and the call", () => {
 });
 
 test("counts, clears and distinct values are those of the key", () => {
-  check("count", {}, [["a", 1], ["b", 2], ["a", 3]], [["a", 1], ["b", 2], ["a", 4]]);
-  check("clear", {}, [["a", 1], ["a", 0], ["a", 3]], [["a", 1], ["a", 0], ["a", 3]]);
+  check("count", {}, [["a", 1n], ["b", 2n], ["a", 3n]], [["a", 1n], ["b", 2n], ["a", 4n]]);
+  check("clear", {}, [["a", 1n], ["a", 0n], ["a", 3n]], [["a", 1n], ["a", 0n], ["a", 3n]]);
   check("distinct", {}, [["a", "x"], ["a", "x"], ["a", "y"], ["b", "x"]], [["a", 1], ["a", 2], ["b", 1]]);
   check("last", {}, [["a", { n: 1 }], ["a", null], ["a", 2]], [["a", null], ["a", { n: 1 }], ["a", null]]);
 });
@@ -94,13 +94,13 @@ test("a history is kept, counted, replaced and cleared", () => {
 test("a ledger lists its names in order of their bytes", () => {
   const input = [["k", { add: "9", amount: 1 }], ["k", { add: "10", amount: -2 }], ["k", { remove: "x" }], ["k", { list: true }], ["k", { remove: "9" }]];
   const harness = check("ledger", {}, input, [["k", "1"], ["k", "-2"], ["k", "false"], ["k", '{"10":-2,"9":1}'], ["k", "true"]]);
-  assert.deepEqual(harness.entries("amounts", "k"), [["10", -2]]);
+  assert.deepEqual(harness.entries("amounts", "k"), [["10", -2n]]);
 });
 
 test("sums of version 1 become those of version 2, but for 13", () => {
-  const old = check("sum-1", {}, [["a", 5]], [["a", 5]]);
-  const now = new Harness(plugin, "sum-2").restore(old.snapshot()).push("a", 2).process();
+  const old = check("sum-1", {}, [["a", 5n]], [["a", 5n]]);
+  const now = new Harness(plugin, "sum-2").restore(old.snapshot()).push("a", 2n).process();
   assert.deepEqual(now.records(), [["a", 7]]);
-  old.push("b", 13).process();
+  old.push("b", 13n).process();
   assert.throws(() => new Harness(plugin, "sum-2").restore(old.snapshot()), /13 is unlucky/);
 });

@@ -222,9 +222,11 @@ mod tests {
             Language::C,
             &["a.c", "b.c"],
             wasi_sdk(),
-            Ok(&["clang --target=wasm32-wasi -std=gnu11 -O3 -flto -msimd128 -mbulk-memory -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-debug \
+            Ok(&[
+                "clang --target=wasm32-wasi -std=gnu11 -O3 -flto -msimd128 -mbulk-memory -mexec-model=reactor -Wall -Wl,--gc-sections -Wl,--strip-debug \
                   -Wl,-z,stack-size=131072 -o build/plugin.wasm \
-                  -Iweir-sdk a.c b.c weir-sdk/weir.c weir-sdk/bindings/plugin.c"]),
+                  -Iweir-sdk a.c b.c weir-sdk/weir.c weir-sdk/bindings/plugin.c",
+            ]),
         );
         check(Language::TypeScript, &["./src/plugin.ts"], none(), Ok(&["node weir-sdk/build.js . --wit build/wit --output build/plugin.wasm"]));
         check(

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &TestArgs, global: &Global) -> Result<ExitCode> {
     let engine = engine(global)?;
     let tested = Plugin::load(&engine, &args.file)?;
     let named = args.plugin.iter().map(|(name, file)| Ok((name.clone(), Plugin::load(&engine, Path::new(file))?)));
-    let mut plugins = Plugins::new(tested, named.collect::<Result<_>>()?);
+    let mut plugins = Plugins::new(tested, named.collect::<Result<_>>()?).that_may_lack_functions(args.skip_missing);
     plugins.load_files(&engine, &cases)?;
     let clock: SharedClock = std::sync::Arc::new(SystemClock::new());
     let mut results = Vec::with_capacity(cases.len());
