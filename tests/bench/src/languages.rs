@@ -187,9 +187,9 @@ impl Bench {
 fn document(at: usize, line: &str) -> String {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or("nobody");
-    let name = if at % 16 == 0 { format!("{name} \"{name}\" \u{e9}") } else { name.to_owned() };
+    let name = if at.is_multiple_of(16) { format!("{name} \"{name}\" \u{e9}") } else { name.to_owned() };
     let message: String = words.take(4).collect::<Vec<_>>().join(" ");
-    let value = json!({ "id": at, "user": { "id": at % 1000, "name": name }, "message": message, "ok": at % 3 == 0 });
+    let value = json!({ "id": at, "user": { "id": at % 1000, "name": name }, "message": message, "ok": at.is_multiple_of(3) });
     format!("{value}\n")
 }
 
