@@ -6,9 +6,13 @@ from typing import Any
 
 from tests import operators
 from tests.operators import Count, Everything, Greet, KeyedLong, Long, StatefulMap, Strict, Swap, Trim, Words, WordsTogether
-from weir_guest import F64, I64, JSON, UTF8, Level, Refuse, export
+from weir_guest import F64, I64, JSON, U64, UTF8, Level, Refuse, export
+from weir_guest.collector import Pieces
 from weir_guest.native import NO_TIMESTAMP, StateKind
+from weir_guest.shared import Shared
 from weir_guest.testing import Harness, Refusal
+from weir_guest.testing.services import CallServices
+from weir_guest.testing.store import Snapshot
 
 
 def place(name: str) -> str:
@@ -109,6 +113,35 @@ class Stateless(unittest.TestCase):
             harness.push("x" * 5000)
         self.assertEqual(len(harness.process(1000).records()), 1000)
         self.assertIn(harness.asked["emit"], range(3, 6))
+
+    def test_parts_of_a_large_output_keep_their_order_and_a_late_failure_voids_them(self) -> None:
+        lines: list[Any] = [" ".join(f"w{(number * step) % 4001}" for step in range(1, 30)) for number in range(1, 1600)]
+        expected = " ".join(lines).encode().split()
+        refused = Refusal(len(lines), "not UTF-8: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte")
+        for operator in (Words, WordsTogether):
+            for timestamp in (None, 7):
+                with self.subTest(operator=operator.__name__, timestamp=timestamp):
+                    harness = Harness(operator).timestamp(timestamp)
+                    for line in [*lines, b"\xff"]:
+                        harness.push(line)
+                    self.assertEqual([key for key, _ in harness.process(len(lines) + 1).records()], expected)
+                    self.assertEqual(harness.failures, [refused])
+                    # Two runs of the call, each in at least two parts.
+                    self.assertGreaterEqual(harness.asked["emit"], 3)
+
+    def test_whether_remembering_pays_off_is_judged_by_the_whole_call(self) -> None:
+        for words, remembered in ((["often"] * 50_000, True), ([f"once {number}" for number in range(50_000)], False)):
+            with self.subTest(remembered=remembered):
+                services, out = CallServices([], [], Snapshot([])), Pieces[Any](UTF8, U64, Shared(), remember=True)
+                for end in ([f"new {number}" for number in range(70)], []):
+                    out.begin(untimed=True)
+                    plain = out.collect == out._write
+                    out.collect_keys(words, 1)
+                    out.relieve(services)
+                    self.assertEqual((out.pieces, services.asked["emit"] > 0), ([], True))
+                    out.collect_keys(end, 1)
+                    out.finish(services)
+                self.assertEqual(plain, not remembered)
 
 
 class Keyed(unittest.TestCase):

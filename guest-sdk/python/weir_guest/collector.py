@@ -39,6 +39,10 @@ class Pieces(Collector[*Outs]):
 
     def __init__(self, key: Codec[Any] | None, value: Codec[Any], shared: Shared, remember: bool) -> None:
         self.pieces: list[bytes] = []
+        #: Pieces of this call that are joined already, their size, and how many there were.
+        self._joined: list[bytes] = []
+        self._joined_bytes = 0
+        self._joined_pieces = 0
         self._write: Callable[..., None] = _writer(key, value, shared, self.pieces)
         self._remembered = None
         if remember and key is not None and key.memorable and value.memorable:
@@ -49,7 +53,7 @@ class Pieces(Collector[*Outs]):
 
     def begin(self, untimed: bool) -> None:
         """A call begins; `untimed`: none of its records has a timestamp."""
-        self.pieces.clear()
+        self._forget_pieces()
         self.collect = self._write
         self.collect_keys = self._write_keys
         if untimed and self._remembered is not None:
@@ -64,23 +68,43 @@ class Pieces(Collector[*Outs]):
 
     def relieve(self, services: Services) -> None:
         """Hands the rows so far to the host, if they are large."""
-        if sum(map(len, self.pieces)) >= EMIT_BYTES:
-            services.emit(0, b"".join(self.pieces))
-            self.pieces.clear()
+        self._join()
+        if self._joined_bytes >= EMIT_BYTES:
+            self._emit(services)
 
     def finish(self, services: Services) -> None:
         """The call ends well: hands the rows to the host."""
-        if self.pieces:
-            services.emit(0, b"".join(self.pieces))
+        self._join()
+        self._emit(services)
         remembered = self._remembered
         if remembered is not None and remembered.misses:
-            if remembered.misses * 2 > len(self.pieces) and remembered.misses > 64:
+            if remembered.misses * 2 > self._joined_pieces and remembered.misses > 64:
                 self._pause_calls = PAUSE_CALLS
                 remembered.forget()
             elif remembered.rows > REMEMBERED_ROWS:
                 remembered.forget()
             remembered.misses = 0
+        self._forget_pieces()
+
+    def _join(self) -> None:
+        """Joins what has come since the last time, so that no piece is looked at twice."""
+        if self.pieces:
+            self._joined_pieces += len(self.pieces)
+            rows = b"".join(self.pieces)
+            self._joined_bytes += len(rows)
+            self._joined.append(rows)
+            self.pieces.clear()
+
+    def _emit(self, services: Services) -> None:
+        if self._joined:
+            services.emit(0, self._joined[0] if len(self._joined) == 1 else b"".join(self._joined))
+            self._joined.clear()
+            self._joined_bytes = 0
+
+    def _forget_pieces(self) -> None:
         self.pieces.clear()
+        self._joined.clear()
+        self._joined_bytes = self._joined_pieces = 0
 
 
 def _writer(key: Codec[Any] | None, value: Codec[Any], shared: Shared, pieces: list[bytes]) -> Callable[..., None]:
@@ -153,23 +177,24 @@ class _Remembered(dict[Any, "_ByKey"]):
         append, extend = pieces.append, pieces.extend
         last: Any = self
         rows: Any = None
+        row: Any = None
 
         def collect(key: Any, value: Any) -> None:
-            nonlocal last, rows
+            nonlocal last, rows, row
             try:
                 if value is not last:
                     rows = self[value]
-                    last = value
+                    row, last = rows.__getitem__, value
                 append(rows[key])
             except TypeError:
                 write(key, value)
 
         def collect_keys(keys: Iterable[Any], value: Any) -> None:
-            nonlocal last, rows
+            nonlocal last, rows, row
             if value is not last:
                 rows = self[value]
-                last = value
-            extend(map(rows.__getitem__, keys))
+                row, last = rows.__getitem__, value
+            extend(map(row, keys))
 
         return collect, collect_keys
 
