@@ -208,7 +208,6 @@ export class PairCollector extends Collector {
     const { waiting, heads, codec } = this;
     const pieces = [];
     const items = waiting.length;
-    let bytes = 0;
     let last = NOTHING;
     let text;
     for (let i = 0; i < items; i += 2) {
@@ -219,13 +218,12 @@ export class PairCollector extends Collector {
         if (text === undefined) return undefined;
         last = value;
       }
-      const length = key.length;
-      bytes += length;
+      // An array of texts would join to one as well.
+      if (typeof key !== "string") return undefined;
+      const { length } = key;
       pieces.push(heads[length] ?? lengthText(length) + untimedText(codec.bytes), key, text);
     }
-    const rows = pieces.join("");
-    // A key that isn't a string has no length, or another one than its text.
-    return rows.length === bytes + (items / 2) * (16 + codec.bytes) ? rows : undefined;
+    return pieces.join("");
   }
 }
 
