@@ -50,30 +50,39 @@ fn every_language_that_is_built_passes_the_suite() {
     }
     let skipped: Vec<&str> = LANGUAGES.into_iter().filter(|language| !built.contains(language)).collect();
     eprintln!("conformance: tested are {}; not built, so skipped, are {}", built.join(", "), skipped.join(", "));
-    for (at, language) in built.iter().enumerate() {
-        let with_sdk: Vec<&str> = LANGUAGES[..WITH_SDK].iter().copied().filter(|language| built.contains(language)).collect();
-        let behind = |places: usize| plugin_of(with_sdk[(at + places) % with_sdk.len()]);
-        let is_whole = with_sdk.contains(language);
-        let mut words: Vec<String> = ["plugin", "test", "--json", plugin_of(language).to_str().unwrap()].map(str::to_owned).to_vec();
-        words.extend((!is_whole).then(|| "--skip-missing".to_owned()));
-        words.extend(suite());
-        for (name, file) in [("second", behind(1)), ("third", behind(2))] {
-            words.extend(["--plugin".to_owned(), format!("{name}={}", file.display())]);
+    // Each in a process of its own, beside the others: interpreters take minutes.
+    std::thread::scope(|scope| {
+        for (at, language) in built.iter().enumerate() {
+            let built = &built;
+            scope.spawn(move || check_language(at, language, built));
         }
-        let folder = JobFolder::new();
-        let ended = folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run();
-        let results: Value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{language}: {}", ended.stderr));
-        let bad: Vec<String> = results["cases"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|case| case["status"] != "ok" && (is_whole || case["status"] != "skipped"))
-            .map(|case| format!("{case:#}"))
-            .collect();
-        assert!(bad.is_empty(), "{language}: {} cases are not ok:\n{}", bad.len(), bad.join("\n"));
-        let passed = results["passed"].as_u64().unwrap();
-        assert!(passed > if is_whole { 80 } else { 10 }, "{language}: {results:#}");
+    });
+}
+
+/// The language that is number `at` of those that are built passes the suite.
+fn check_language(at: usize, language: &str, built: &[&str]) {
+    let with_sdk: Vec<&str> = LANGUAGES[..WITH_SDK].iter().copied().filter(|language| built.contains(language)).collect();
+    let behind = |places: usize| plugin_of(with_sdk[(at + places) % with_sdk.len()]);
+    let is_whole = with_sdk.contains(&language);
+    let mut words: Vec<String> = ["plugin", "test", "--json", plugin_of(language).to_str().unwrap()].map(str::to_owned).to_vec();
+    words.extend((!is_whole).then(|| "--skip-missing".to_owned()));
+    words.extend(suite());
+    for (name, file) in [("second", behind(1)), ("third", behind(2))] {
+        words.extend(["--plugin".to_owned(), format!("{name}={}", file.display())]);
     }
+    let folder = JobFolder::new();
+    let ended = folder.weir(&words.iter().map(String::as_str).collect::<Vec<_>>()).limit(LIMIT).run();
+    let results: Value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{language}: {}", ended.stderr));
+    let bad: Vec<String> = results["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|case| case["status"] != "ok" && (is_whole || case["status"] != "skipped"))
+        .map(|case| format!("{case:#}"))
+        .collect();
+    assert!(bad.is_empty(), "{language}: {} cases are not ok:\n{}", bad.len(), bad.join("\n"));
+    let passed = results["passed"].as_u64().unwrap();
+    assert!(passed > if is_whole { 80 } else { 10 }, "{language}: {results:#}");
 }
 
 /// Cases run with a plugin of this repository.

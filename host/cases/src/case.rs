@@ -148,7 +148,11 @@ impl Case {
     /// The functions that the case runs, of the plugin under test.
     pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
         let later = self.input.iter().filter_map(|event| match event {
-            Event::Swap(version) | Event::Restore(Restore { version: Some(version), .. }) if version.plugin.is_none() => version.function.as_deref(),
+            Event::Swap(version) | Event::Restore(Restore { version: Some(version), .. })
+                if version.plugin.as_ref().is_none_or(|plugin| *plugin == PluginRef::Tested) =>
+            {
+                version.function.as_deref()
+            }
             _ => None,
         });
         std::iter::once(self.function.as_str()).chain(later)

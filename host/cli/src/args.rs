@@ -426,7 +426,7 @@ mod tests {
         let mut listed: Vec<Vec<&str>> = GROUPS.iter().flat_map(|(_, members)| members.iter().map(|words| words.to_vec())).collect();
         listed.sort();
         let mut defined = Vec::new();
-        for sub in command.get_subcommands() {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             // `weir savepoint ID` does something beside its subcommands.
             if !sub.has_subcommands() || sub.is_args_conflicts_with_subcommands_set() {
                 defined.push(vec![sub.get_name()]);

@@ -135,7 +135,7 @@ fn counters_and_states_are_compared() {
     check("state = { value = [ { key = \"a\", value = 3 } ] }", &[]);
     check("state = { value = [ { key = \"a\", value = 4 } ] }", &["state value, key \"a\" | 4 | 3"]);
     check("state = { value = [] }", &["state value, key \"a\" | nothing | 3"]);
-    check("state = { value = [ { key = \"a\", value = 3 }, { key = \"b\", value = 1 } ] }", &["state value, key \"b\" | \"1\" | nothing"]);
+    check("state = { value = [ { key = \"a\", value = 3 }, { key = \"b\", value = 1 } ] }", &["state value, key \"b\" | 1 | nothing"]);
     check("state = { list = [ { key = \"a\", items = [7, 8] } ] }", &[]);
     check("state = { list = [ { key = \"a\", items = [7] } ] }", &["state list, key \"a\" | [7] | [7, 8]"]);
     check(

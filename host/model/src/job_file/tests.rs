@@ -178,8 +178,8 @@ parallelism = 2
 "#;
     let expected = r#"
 everything p=2 max=512
-plugin a jobs/../a.wasm 65536B 5s
-plugin b /opt/b.wasm 67108864B 500ms
+plugin a jobs/../a.wasm 65536B 5s clock false random false env {}
+plugin b /opt/b.wasm 67108864B 500ms clock true random true env {"MODE": "fast"}
 26: numbers p=1 <- [] source generate
 29: lines <- [] source stdin
 21: clean <- [lines] a/clean DeadLetter []
