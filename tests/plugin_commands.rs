@@ -128,9 +128,9 @@ fn what_is_no_plugin_is_refused_by_name() {
 fn a_module_of_another_making_is_refused() {
     drop(check_wat("(module)", 2, &["weir"]));
     drop(check_wat("(module (func (export \"process\")) (memory (export \"memory\") 1))", 2, &["weir"]));
-    // A module made for WASI says so by its imports.
+    // A module made for WASI gets the usual adapter, and lacks the operators all the same.
     let wasi = "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32))))";
-    drop(check_wat(wasi, 2, &["wasi_snapshot_preview1"]));
+    drop(check_wat(wasi, 2, &["weir:operator/operator@0.1.0"]));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn another_version_of_the_contract_is_named() {
 #[test]
 fn what_a_plugin_must_not_have_is_named() {
     let import = |name: &str, function: &str| format!("(component (import \"{name}\" (instance (export \"{function}\" (func)))))");
-    for name in ["wasi:cli/environment@0.2.0", "wasi:filesystem/types@0.2.6", "wasi:clocks/wall-clock@0.2.0", "acme:magic/wand@1.0.0"] {
+    for name in ["wasi:http/outgoing-handler@0.2.0", "wasi:keyvalue/store@0.2.0-draft", "wasi:clocks/wall-clock@0.3.0", "acme:magic/wand@1.0.0"] {
         let told = check_wat(&import(name, "get"), 2, &[&format!("imports `{name}`")]);
         assert!(told.remedy.contains("WASI"), "{told:?}");
     }
@@ -172,9 +172,9 @@ fn what_a_plugin_must_not_have_is_named() {
 fn a_job_with_a_bad_plugin_names_the_line() {
     let folder = JobFolder::new();
     folder.write("in.txt", "a\n");
-    folder.write("bad.wasm", wat::parse_str("(component (import \"wasi:cli/environment@0.2.0\" (instance (export \"get\" (func)))))").unwrap());
+    folder.write("bad.wasm", wat::parse_str("(component (import \"wasi:http/types@0.2.0\" (instance (export \"get\" (func)))))").unwrap());
     let toml = weir_tests::job::word_count("connector = \"file\"\npath = \"in.txt\"", "connector = \"file\"\npath = \"out\"");
     let toml = toml.replace("${PLUGINS}/word_count.wasm", "bad.wasm");
-    drop(folder.run(&toml, &[]).failed(2, &["job.toml:3", "[plugins.word-count]", "bad.wasm"], &["wasi:cli/environment@0.2.0"]));
+    drop(folder.run(&toml, &[]).failed(2, &["job.toml:3", "[plugins.word-count]", "bad.wasm"], &["wasi:http/types@0.2.0"]));
     assert!(!folder.path().join("out").exists());
 }
