@@ -68,19 +68,23 @@ pub(crate) fn bench(words: &[&str]) -> Result<(), String> {
     let arguments = Arguments::parse(words)?;
     let bytes = if arguments.check { CHECK_BYTES } else { BYTES };
     let bench = Bench::prepare(bytes)?;
-    let languages = languages()?;
+    let languages = bench.languages()?;
     let (mut figures, mut documents) = (Vec::new(), Vec::new());
     for case in Case::ALL {
         let mut costs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for round in 0..arguments.runs {
             tell(&format!("languages: {}, round {} of {}, load {:.2}", case.name(), round + 1, arguments.runs, load()));
             let mut emitted = None;
-            for (language, plugin) in &languages {
+            for Language { name: language, plugin, functions } in &languages {
+                // Examples don't have all functions.
+                if !functions.iter().any(|function| function == case.name()) {
+                    continue;
+                }
                 let (cost, made) = bench.cost(case, plugin)?;
                 if *emitted.get_or_insert(made) != made {
                     return Err(format!("{}: {language} emitted {made} records, {RUST} {emitted:?}", case.name()));
                 }
-                costs.entry(language).or_default().push(cost);
+                costs.entry(language.as_str()).or_default().push(cost);
             }
         }
         let rust = costs.get(RUST).cloned().unwrap_or_default();
@@ -95,26 +99,17 @@ pub(crate) fn bench(words: &[&str]) -> Result<(), String> {
     let document = json!({ "bench": "languages", "bytes": bytes, "runs": arguments.runs, "machine": machine(), "cases": documents,
                            "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() });
     if arguments.check {
-        let names: Vec<_> = languages.iter().map(|(language, _)| language.as_str()).collect();
+        let names: Vec<_> = languages.iter().map(|language| language.name.as_str()).collect();
         tell(&format!("languages: {} give the same", names.join(", ")));
     }
     conclude(&arguments, &document, if arguments.check { &[] } else { &figures })
 }
 
-/// The languages whose plugin is built, Rust first.
-fn languages() -> Result<Vec<(String, PathBuf)>, String> {
-    let dir = Path::new("target/plugins");
-    let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let language = |path: PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_prefix("conformance-")?.strip_suffix(".wasm")?.to_owned();
-        Some((name, path.canonicalize().ok()?))
-    };
-    let mut found: Vec<_> = entries.filter_map(|entry| language(entry.ok()?.path())).collect();
-    found.sort_by_key(|(name, _)| (name != RUST, name.clone()));
-    match found.first() {
-        Some((first, _)) if first == RUST => Ok(found),
-        _ => Err(format!("there is no {}/conformance-{RUST}.wasm; `cargo xtask languages` builds it", dir.display())),
-    }
+/// A language, and the functions of its plugin.
+struct Language {
+    name: String,
+    plugin: PathBuf,
+    functions: Vec<String>,
 }
 
 /// Input and folder of the jobs.
@@ -137,6 +132,35 @@ impl Bench {
         fs::write(dir.join("empty.txt"), "").map_err(explain)?;
         let weir = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("weir");
         Ok(Self { dir, weir })
+    }
+
+    /// The languages whose plugin is built, Rust first.
+    fn languages(&self) -> Result<Vec<Language>, String> {
+        let dir = Path::new("target/plugins");
+        let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut found = Vec::new();
+        for plugin in entries.filter_map(|entry| entry.ok()?.path().canonicalize().ok()) {
+            let file = plugin.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(name) = file.strip_prefix("conformance-").and_then(|name| name.strip_suffix(".wasm")).map(str::to_owned) {
+                let functions = self.functions(&plugin)?;
+                found.push(Language { name, plugin, functions });
+            }
+        }
+        found.sort_by_key(|language| (language.name != RUST, language.name.clone()));
+        match found.first() {
+            Some(first) if first.name == RUST => Ok(found),
+            _ => Err(format!("there is no {}/conformance-{RUST}.wasm; `cargo xtask languages` builds it", dir.display())),
+        }
+    }
+
+    /// What the plugin says that it has.
+    fn functions(&self, plugin: &Path) -> Result<Vec<String>, String> {
+        let mut command = Command::new(&self.weir);
+        command.env("WEIR_CACHE_DIR", self.dir.join("cache")).args(["plugin", "describe", "--json"]).arg(plugin);
+        let output = command.output().map_err(|error| format!("{}: {error}", self.weir.display()))?;
+        let description: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", plugin.display()))?;
+        let functions = description.get("functions").and_then(Value::as_array).into_iter().flatten();
+        Ok(functions.filter_map(|function| Some(function.get("function")?.as_str()?.to_owned())).collect())
     }
 
     /// CPU nanoseconds that the operator takes for a record, and the records that it emits. What the job takes without the operator is taken away, and what it
