@@ -4,7 +4,7 @@ use weir_guest::{Bytes, Map, Result, Utf8};
 
 /// A map that gives back what it got: `$view` is the codec's type on the way.
 macro_rules! pass {
-    ($name:ident, $codec:ty, $view:ty) => {
+    ($name:ident $(<$lent:lifetime>)?, $codec:ty, $view:ty) => {
         #[derive(Default)]
         pub(crate) struct $name;
 
@@ -12,15 +12,15 @@ macro_rules! pass {
             type In = $codec;
             type Out = $codec;
 
-            fn map<'a>(&'a mut self, value: $view) -> Result<$view> {
+            fn map$(<$lent>)?(&$($lent)? mut self, value: $view) -> Result<$view> {
                 Ok(value)
             }
         }
     };
 }
 
-pass!(PassBytes, Bytes, &'a [u8]);
-pass!(PassUtf8, Utf8, &'a str);
+pass!(PassBytes<'a>, Bytes, &'a [u8]);
+pass!(PassUtf8<'a>, Utf8, &'a str);
 pass!(PassU32, u32, u32);
 pass!(PassU64, u64, u64);
 pass!(PassI32, i32, i32);
