@@ -2,7 +2,7 @@
 
 import { bytesOfText, isAscii } from "./bytes.js";
 import { Failure, ItemRefusal } from "./errors.js";
-import { lengthText, NO_KEY, untimedText } from "./rows.js";
+import { HEADER_BYTES, lengthText, NO_KEY, untimedText } from "./rows.js";
 
 /** What has been encoded is handed to the host when it passes this size, and at the end of a call. */
 const EMIT_BYTES = 1 << 20;
@@ -12,6 +12,10 @@ const WAITING_MIN = 16;
 const WAITING_MAX = 16384;
 /** Equals no value that a record can have. */
 const NOTHING = {};
+/** Keys of fewer characters have their heads made beforehand. */
+const SHORT_KEY = 256;
+/** Engines limit how many arguments a function is called with. */
+const ARGUMENTS_MAX = 4096;
 
 class Collector {
   /** `width`: how many items of `waiting` are a record. */
@@ -36,7 +40,7 @@ class Collector {
 
   /** Forgets what the current row has collected. */
   dropRow() {
-    const { row } = this.call;
+    const row = this.call.row;
     if (this.waiting.length > 0) this.waiting.length = row <= this.firstRow ? 0 : this.starts[row];
   }
 
@@ -110,7 +114,7 @@ export class ValueCollector extends Collector {
 
   /** Emits a record for each of `values`. */
   collectAll(values) {
-    for (let i = 0, count = values.length; i < count; i++) this.collect(values[i]);
+    for (const value of values) this.collect(value);
   }
 
   /** As `collect`, for values that their owner may change before they are encoded. */
@@ -131,37 +135,64 @@ export class ValueCollector extends Collector {
   }
 }
 
-/** Takes records with a key. */
+/**
+ * Takes records with a key. Pairs of key and value wait; or, as long as all values since the last `encode` are one and the same, only keys: an operator that
+ * splits texts into words emits each with the number 1.
+ */
 export class PairCollector extends Collector {
   constructor(output, keyCodec, codec, call) {
     super(output, 2, call);
     this.keyCodec = keyCodec;
     this.codec = codec;
+    /** The value of all waiting keys, while only keys wait: then `width` is 1. */
+    this.shared = undefined;
     this.collect = keyCodec.thaws || codec.thaws ? this.collectKept : this.collect;
-    if (keyCodec.name === "utf8" && codec.isInteger) this.heads = makeHeads(codec.bytes);
+    if (keyCodec.name === "utf8" && codec.isInteger) this.heads = new Heads(codec.bytes);
   }
 
   collect(key, value) {
+    if (this.width === 1) this.pair();
     if (this.waiting.push(key, value) >= this.limit) this.encode();
   }
 
   /** Emits a record with `value` under each of `keys`: faster than `collect` for each. */
   collectAll(keys, value) {
-    if (this.collect === this.collectKept) {
-      for (const key of keys) this.collectKept(key, value);
+    const all = Array.isArray(keys) ? keys : [...keys];
+    if (!this.shares(value)) {
+      for (const key of all) this.collect(key, value);
       return;
     }
-    const { waiting } = this;
-    const count = keys.length;
-    for (let i = 0; i < count; i++) waiting.push(keys[i], value);
+    const waiting = this.waiting;
+    if (all.length <= ARGUMENTS_MAX) waiting.push.apply(waiting, all);
+    else for (const key of all) waiting.push(key);
     if (waiting.length >= this.limit) this.encode();
   }
 
   /** As `collect`, for keys or values that their owner may change before they are encoded. */
   collectKept(key, value) {
-    const { keyCodec, codec } = this;
+    const keyCodec = this.keyCodec;
+    const codec = this.codec;
     const kept = keyCodec.thaws ? keyCodec.keep(key) : key;
     if (this.waiting.push(kept, codec.thaws ? codec.keep(value) : value) >= this.limit) this.encode();
+  }
+
+  /** Whether keys of this value can wait without it. */
+  shares(value) {
+    if (this.heads === undefined) return false;
+    if (this.waiting.length === 0) {
+      this.width = 1;
+      this.shared = value;
+      return true;
+    }
+    return this.width === 1 && value === this.shared;
+  }
+
+  /** Puts its value behind each key that waits without one. */
+  pair() {
+    if (this.width === 2) return;
+    this.width = 2;
+    this.waiting = this.waiting.flatMap((key) => [key, this.shared]);
+    for (let row = this.firstRow; row <= this.call.row; row++) this.starts[row] *= 2;
   }
 
   untimedRows() {
@@ -184,6 +215,7 @@ export class PairCollector extends Collector {
   }
 
   texts() {
+    this.pair();
     const { waiting } = this;
     const keys = [];
     const values = [];
@@ -197,17 +229,19 @@ export class PairCollector extends Collector {
   /** The rows of integers under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
   asciiRows() {
     try {
-      return isAscii(this.waiting.join("")) ? this.joinedRows() : undefined;
+      if (!isAscii(this.waiting.join(""))) return undefined;
+      return this.width === 1 ? this.sharedRows() : this.pairRows();
     } catch {
       // Something has no text, or no length: the slower way says what.
       return undefined;
     }
   }
 
-  joinedRows() {
+  pairRows() {
     const { waiting, heads, codec } = this;
     const pieces = [];
     const items = waiting.length;
+    let bytes = (items >> 1) * (HEADER_BYTES + codec.bytes);
     let last = NOTHING;
     let text;
     for (let i = 0; i < items; i += 2) {
@@ -218,16 +252,63 @@ export class PairCollector extends Collector {
         if (text === undefined) return undefined;
         last = value;
       }
-      // An array of texts would join to one as well.
-      if (typeof key !== "string") return undefined;
-      const { length } = key;
-      pieces.push(heads[length] ?? lengthText(length) + untimedText(codec.bytes), key, text);
+      const length = key.length;
+      bytes += length;
+      pieces.push(heads.of[length] ?? heads.ofOdd(key), key, text);
     }
-    return pieces.join("");
+    return joined(pieces, bytes);
+  }
+
+  sharedRows() {
+    const { waiting, heads, codec, shared } = this;
+    const text = codec.quickText(shared);
+    if (text === undefined) return undefined;
+    // The value of a row is the same text as what the next row's head follows: half of the pieces.
+    const after = heads.after(text);
+    const pieces = [];
+    const count = waiting.length;
+    let bytes = count * (HEADER_BYTES + codec.bytes);
+    for (let i = 0; i < count; i++) {
+      const key = waiting[i];
+      const length = key.length;
+      bytes += length;
+      pieces.push(after[length] ?? text + heads.ofOdd(key), key);
+    }
+    pieces[0] = pieces[0].substring(text.length);
+    pieces.push(text);
+    return joined(pieces, bytes);
   }
 }
 
-/** What comes before keys of each length in rows without event time whose values have `valueBytes`. */
-function makeHeads(valueBytes) {
-  return Array.from({ length: 256 }, (_, length) => lengthText(length) + untimedText(valueBytes));
+/** The rows in one text, if they have the expected length: what is no string mostly claims another than its text has. */
+function joined(pieces, bytes) {
+  const rows = pieces.join("");
+  return rows.length === bytes ? rows : undefined;
+}
+
+/** What comes before keys in rows without event time whose values have `valueBytes`, by the length of the key; not for the odd ones. */
+class Heads {
+  constructor(valueBytes) {
+    this.valueBytes = valueBytes;
+    this.of = Array.from({ length: SHORT_KEY }, (_, length) => (length < 2 ? undefined : this.make(length)));
+  }
+
+  make(length) {
+    return lengthText(length) + untimedText(this.valueBytes);
+  }
+
+  /** Of a long key, or one of at most one character: an array that is empty, or has one character in it, has its length and its text. */
+  ofOdd(key) {
+    if (typeof key !== "string") throw new TypeError("a string is expected");
+    return this.make(key.length);
+  }
+
+  /** The same, each behind the text of the value before it. */
+  after(text) {
+    if (this.afterText !== text) {
+      this.afterText = text;
+      this.afterHeads = this.of.map((head) => head && text + head);
+    }
+    return this.afterHeads;
+  }
 }

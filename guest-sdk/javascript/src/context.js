@@ -113,13 +113,13 @@ export class RecordContext {
 
   /** The record's event time, milliseconds since the Unix epoch; null: it has none. */
   get timestamp() {
-    const { row, rows } = this.#call;
-    return row >= 0 ? rows.timestamp(row) : null;
+    const row = this.#call.row;
+    return row >= 0 ? this.#call.rows.timestamp(row) : null;
   }
 
   /** No record with an earlier event time is expected; null before the first watermark. */
   get watermark() {
-    const { watermark } = this.#call;
+    const watermark = this.#call.watermark;
     return watermark <= -(2 ** 63) ? null : watermark;
   }
 

@@ -1,4 +1,6 @@
 // Runs a call over an author's operator: rows are decoded, states are lent, output and changes are handed to the host.
+//
+// What runs for each record, here and in the other files, takes properties by `const x = a.x`: QuickJS needs several times as long for `const { x } = a`.
 
 import { Bytes } from "./bytes.js";
 import { RecordContext } from "./context.js";

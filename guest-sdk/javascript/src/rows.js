@@ -3,7 +3,7 @@
 import { callFailure } from "./errors.js";
 
 /** Bytes before a row's key. */
-const HEADER_BYTES = 16;
+export const HEADER_BYTES = 16;
 /** The timestamp of a record without event time, as the text of its bytes. */
 export const NO_TIME = "\0\0\0\0\0\0\0\x80";
 const TWO_32 = 4294967296;

@@ -71,10 +71,40 @@ test("the record that emits what can't be encoded is refused, also when a later 
 });
 
 test("keys that are no strings are refused, not written as text", () => {
-  for (const key of [5, null, undefined, ["ab", "c"], ["a"], Symbol("s")]) {
-    const it = harness(flatMap({ in: utf8, out: [utf8, u64], each: (_, out) => out.collect(key, 1) }));
-    it.push("a").process();
-    assert.match(it.failures()[0]?.message ?? "", /^not utf8: a string is expected/, String(key));
+  const asText = { length: 1, toString: () => "a" };
+  for (const key of [5, null, undefined, ["ab", "c"], ["a"], asText, () => 1, [], new Uint8Array(1), Symbol("s")]) {
+    for (const emit of [(out) => out.collect(key, 1), (out) => out.collectAll([key], 1), (out) => out.collectAll(["a", "bc", key], 1)]) {
+      const it = harness(flatMap({ in: utf8, out: [utf8, u64], each: (_, out) => emit(out) }));
+      it.push("a").process();
+      assert.match(it.failures()[0]?.message ?? "", /^not utf8: a string is expected/, typeof key);
+    }
+  }
+});
+
+test("many at once are what they are one by one, in any mix, with times or without", () => {
+  const words = ["", "a", "ab", "é", "x".repeat(255), "y".repeat(256), "z".repeat(300)];
+  const plans = Array.from({ length: 60 }, (_, row) => {
+    const random = (below) => ((row + 1) * 7919 + below * 104729) % below;
+    const keys = Array.from({ length: [0, 1, 3, 40, 5000][random(5)] }, (_, i) => words[(row + i) % (row < 40 ? 3 : words.length)]);
+    return { keys, value: [1, 1, 1, 2, -0, 0, -1][(row * 3) % 7], one: row % 4 === 0, fails: row % 13 === 5 };
+  });
+  const run = (timed, emit) => {
+    const each = (text, out) => {
+      const { keys, value, one, fails } = plans[Number(text)];
+      if (one) out.collect("one", 3);
+      emit(out, keys, value);
+      if (fails) throw new Refusal("after its records");
+    };
+    const it = harness(flatMap({ in: utf8, out: [utf8, u64], each }));
+    plans.forEach((_, row) => it.timestamp(timed && row % 2 === 0 ? row : null).push(String(row)));
+    it.processAtEveryBatchSize();
+    return [it.records(), it.failures()];
+  };
+  for (const timed of [false, true]) {
+    const expected = run(timed, (out, keys, value) => keys.forEach((key) => out.collect(key, value)));
+    assert.ok(expected[0].length > 10000 && expected[1].length > 4);
+    assert.deepEqual(run(timed, (out, keys, value) => out.collectAll(keys, value)), expected);
+    assert.deepEqual(run(timed, (out, keys, value) => out.collectAll(keys.values(), value)), expected);
   }
 });
 

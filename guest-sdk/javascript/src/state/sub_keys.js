@@ -111,7 +111,7 @@ export class SubKeys {
   }
 
   #slot() {
-    const { slot } = this.call;
+    const slot = this.call.slot;
     if (slot < 0) throw this.refusal("no record is being processed, so there is no key");
     return slot;
   }

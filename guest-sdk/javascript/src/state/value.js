@@ -70,14 +70,14 @@ export class ValueState {
   }
 
   #put(kept) {
-    const { slot } = this.call;
+    const slot = this.call.slot;
     if (slot < 0 || slot >= this.cells.length) throw this.#noKey();
     this.cells[slot] = kept;
     this.changed.add(slot);
   }
 
   #look(kept) {
-    const { slot } = this.call;
+    const slot = this.call.slot;
     if (kept === undefined) throw this.#noKey();
     if (kept === null) return undefined;
     const length = this.column.lengths[slot];

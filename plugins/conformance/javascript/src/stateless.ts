@@ -2,8 +2,8 @@
 
 import { flatMap, jsonOf, map, Refusal, u64, utf8 } from "weir-guest";
 
-/** Anything but printable ASCII: lines without need less care. `exec` is faster than `test` in QuickJS. */
-const NOT_PLAIN = /[^ -~]/;
+/** Printable ASCII only: such lines need less care. In QuickJS, an expression that is tried at one place takes half the time of one that is looked for. */
+const PLAIN = /[ -~]*$/y;
 const WHITE_SPACE = /[ \t\n\r\v\f]+/;
 
 export const tokenize = flatMap({
@@ -12,7 +12,8 @@ export const tokenize = flatMap({
   out: [utf8, u64],
   each(line, out) {
     let words;
-    if (NOT_PLAIN.exec(line) === null) words = line.toLowerCase().split(" ");
+    PLAIN.lastIndex = 0;
+    if (PLAIN.test(line)) words = line.toLowerCase().split(" ");
     else words = line.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).split(WHITE_SPACE);
     out.collectAll(words.includes("") ? words.filter((word) => word !== "") : words, 1);
   },
