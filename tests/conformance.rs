@@ -10,25 +10,16 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 use weir_tests::built;
 use weir_tests::job::JobFolder;
+use weir_tests::languages;
 use weir_tests::process::Ended;
-
-/// The languages. Those of the second half have examples, which offer some of the functions.
-const LANGUAGES: [&str; 8] = ["rust", "c", "javascript", "python", "go", "assemblyscript", "zig", "wat"];
-/// Those with an SDK come first; cases that change between languages go from each to the next two of these that are there.
-const WITH_SDK: usize = 5;
 
 /// A machine with other work needs its time for the large cases.
 const LIMIT: Duration = Duration::from_secs(900);
-
-fn plugin_of(language: &str) -> PathBuf {
-    built::plugins().join(format!("conformance-{language}.wasm"))
-}
 
 /// The files of cases.
 fn suite() -> Vec<String> {
@@ -42,13 +33,7 @@ fn suite() -> Vec<String> {
 
 #[test]
 fn every_language_that_is_built_passes_the_suite() {
-    let wanted = std::env::var("WEIR_LANGUAGES").unwrap_or_else(|_| "rust".to_owned());
-    let built: Vec<&str> = LANGUAGES.into_iter().filter(|language| plugin_of(language).is_file()).collect();
-    for language in wanted.split(',').map(str::trim).filter(|language| !language.is_empty()) {
-        let path = plugin_of(language);
-        assert!(built.contains(&language), "{} is missing, and WEIR_LANGUAGES names {language}: build the plugins first", path.display());
-    }
-    let skipped: Vec<&str> = LANGUAGES.into_iter().filter(|language| !built.contains(language)).collect();
+    let (built, skipped) = languages::built();
     eprintln!("conformance: tested are {}; not built, so skipped, are {}", built.join(", "), skipped.join(", "));
     // Each in a process of its own, beside the others: interpreters take minutes.
     std::thread::scope(|scope| {
@@ -61,10 +46,11 @@ fn every_language_that_is_built_passes_the_suite() {
 
 /// The language that is number `at` of those that are built passes the suite.
 fn check_language(at: usize, language: &str, built: &[&str]) {
-    let with_sdk: Vec<&str> = LANGUAGES[..WITH_SDK].iter().copied().filter(|language| built.contains(language)).collect();
-    let behind = |places: usize| plugin_of(with_sdk[(at + places) % with_sdk.len()]);
+    // Cases that change between languages go from each to the next two that have an SDK.
+    let with_sdk: Vec<&str> = built.iter().copied().filter(|language| languages::has_sdk(language)).collect();
+    let behind = |places: usize| languages::plugin(with_sdk[(at + places) % with_sdk.len()]);
     let is_whole = with_sdk.contains(&language);
-    let mut words: Vec<String> = ["plugin", "test", "--json", plugin_of(language).to_str().unwrap()].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["plugin", "test", "--json", languages::plugin(language).to_str().unwrap()].map(str::to_owned).to_vec();
     words.extend((!is_whole).then(|| "--skip-missing".to_owned()));
     words.extend(suite());
     for (name, file) in [("second", behind(1)), ("third", behind(2))] {

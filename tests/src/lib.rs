@@ -5,6 +5,7 @@
 pub mod built;
 pub mod crash;
 pub mod job;
+pub mod languages;
 pub mod operator;
 pub mod oracle;
 pub mod process;

@@ -47,9 +47,14 @@ const LANGUAGES: [Language; 7] = [
         install: Install::Npm("plugins/conformance/assemblyscript"),
         tests: &[],
     },
-    Language { name: "wat", programs: &[], files: &[], install: Install::ByHand(""), tests: &[] },
     Language { name: "zig", programs: &[], files: &["target/tools/python/bin/python-zig"], install: Install::Pip("ziglang==0.17.0"), tests: &[] },
+    Language { name: "wat", programs: &[], files: &[], install: Install::ByHand(""), tests: &[] },
 ];
+
+/// All languages, in the order in which they are shown.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once("rust").chain(LANGUAGES.iter().map(|language| language.name))
+}
 
 /// Languages that `setup --languages` leaves out: their tools are large, and they are examples.
 const NOT_INSTALLED: [&str; 1] = ["zig"];

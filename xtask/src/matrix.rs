@@ -8,12 +8,7 @@ use serde_json::Value;
 
 use crate::fault::{Fault, Result};
 use crate::repo::{self, Repo};
-use crate::{process, say};
-
-/// The languages, in the order of the columns.
-const LANGUAGES: [&str; 8] = ["rust", "c", "javascript", "python", "go", "assemblyscript", "zig", "wat"];
-/// Those that have all functions. Cases that change between languages go from each to the next two of these.
-const WHOLE: usize = 5;
+use crate::{languages, process, say};
 
 const DOCUMENT: &str = "docs/languages.md";
 const BEGIN: &str = "<!-- The table below is written by `cargo xtask matrix`. -->";
@@ -36,15 +31,15 @@ struct Row {
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     process::run(repo.cargo().args(repo::build("weir")), "read the compiler's message above")?;
     let weir = repo.target_dir()?.join("release/weir");
-    let is_built = |language: &&&str| repo.path(&plugin(language)).is_file();
-    let built: Vec<&'static str> = LANGUAGES.iter().filter(is_built).copied().collect();
+    let built: Vec<&'static str> = languages::names().filter(|language| repo.path(&plugin(language)).is_file()).collect();
     if built.is_empty() {
         return Err(Fault::failed("there is nothing to test", "no conformance plugin is in target/plugins", "run `cargo xtask plugins` first"));
     }
     let mut columns = Vec::new();
     for (at, language) in built.iter().enumerate() {
         say::progress(&format!("the cases with {language}"));
-        let whole: Vec<_> = LANGUAGES.iter().take(WHOLE).filter(|language| built.contains(language)).collect();
+        // Cases that change between languages go from each to the next two that have an SDK, and so all functions.
+        let whole: Vec<_> = built.iter().filter(|language| repo.path(&format!("guest-sdk/{language}")).is_dir()).collect();
         let behind = |places: usize| whole.get((at + places) % whole.len().max(1)).map_or(*language, |other| **other);
         columns.push(Column { language, results: results(repo, &weir, language, [behind(1), behind(2)])? });
     }

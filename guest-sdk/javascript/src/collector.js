@@ -10,18 +10,14 @@ const EMIT_BYTES = 1 << 20;
 const ENCODE_BYTES = 1 << 16;
 const WAITING_MIN = 16;
 const WAITING_MAX = 16384;
-/** Equals no value that a record can have. */
-const NOTHING = {};
 /** Keys of fewer characters have their heads made beforehand. */
 const SHORT_KEY = 256;
 /** Engines limit how many arguments a function is called with. */
 const ARGUMENTS_MAX = 4096;
 
 class Collector {
-  /** `width`: how many items of `waiting` are a record. */
-  constructor(output, width, call) {
+  constructor(output, call) {
     this.output = output;
-    this.width = width;
     this.call = call;
     this.limit = WAITING_MIN;
     this.begin();
@@ -29,13 +25,18 @@ class Collector {
 
   /** A call begins: what a failed one has left behind is dropped. */
   begin() {
-    this.waiting = [];
-    /** Of each row of the call: how many items waited before it. */
+    this.clear();
+    /** Of each row of the call: how many records waited before it. */
     this.starts = [];
     /** The row that the first waiting record belongs to. */
     this.firstRow = 0;
     this.parts = [];
     this.partBytes = 0;
+  }
+
+  /** Nothing waits. */
+  clear() {
+    this.waiting = [];
   }
 
   /** Forgets what the current row has collected. */
@@ -47,14 +48,14 @@ class Collector {
   /** The row that waiting record `index` came from. */
   rowOf(index) {
     let row = this.call.row;
-    while (row > this.firstRow && this.starts[row] > index * this.width) row--;
+    while (row > this.firstRow && this.starts[row] > index) row--;
     return row;
   }
 
   /** Turns what waits into rows. */
   encode() {
-    const items = this.waiting.length;
-    if (items === 0) return;
+    const records = this.waiting.length;
+    if (records === 0) return;
     let text;
     try {
       text = this.call.rows.timed ? this.timedRows() : this.untimedRows();
@@ -62,8 +63,8 @@ class Collector {
       if (!(error instanceof ItemRefusal)) throw error;
       throw new Failure(this.rowOf(error.index), error.message);
     }
-    this.limit = Math.max(WAITING_MIN, Math.min(WAITING_MAX, this.limit * 4, Math.floor((ENCODE_BYTES * items) / text.length)));
-    this.waiting = [];
+    this.limit = Math.max(WAITING_MIN, Math.min(WAITING_MAX, this.limit * 4, Math.floor((ENCODE_BYTES * records) / text.length)));
+    this.clear();
     this.firstRow = this.call.row;
     this.pass(text);
   }
@@ -92,7 +93,7 @@ class Collector {
     const times = [];
     const { rows } = this.call;
     for (let row = this.firstRow; row <= this.call.row; row++) {
-      const end = (row === this.call.row ? this.waiting.length : this.starts[row + 1]) / this.width;
+      const end = row === this.call.row ? this.waiting.length : this.starts[row + 1];
       const time = times.length < end ? rows.timestampText(row) : "";
       while (times.length < end) times.push(time);
     }
@@ -103,7 +104,7 @@ class Collector {
 /** Takes records without a key. */
 export class ValueCollector extends Collector {
   constructor(output, codec, call) {
-    super(output, 1, call);
+    super(output, call);
     this.codec = codec;
     this.collect = codec.thaws ? this.collectKept : this.collect;
   }
@@ -135,34 +136,47 @@ export class ValueCollector extends Collector {
   }
 }
 
-/**
- * Takes records with a key. Pairs of key and value wait; or, as long as all values since the last `encode` are one and the same, only keys: an operator that
- * splits texts into words emits each with the number 1.
- */
+/** Takes records with a key: their keys wait, and beside them their values. */
 export class PairCollector extends Collector {
   constructor(output, keyCodec, codec, call) {
-    super(output, 2, call);
+    super(output, call);
     this.keyCodec = keyCodec;
     this.codec = codec;
-    /** The value of all waiting keys, while only keys wait: then `width` is 1. */
-    this.shared = undefined;
     this.collect = keyCodec.thaws || codec.thaws ? this.collectKept : this.collect;
-    if (keyCodec.name === "utf8" && codec.isInteger) this.heads = new Heads(codec.bytes);
+    if (keyCodec.name === "utf8" && codec.bytes !== undefined) this.heads = new Heads(codec.bytes);
+  }
+
+  clear() {
+    super.clear();
+    /** The values of the first waiting keys; that of all further ones is `shared`. */
+    this.values = [];
+    this.shared = undefined;
+  }
+
+  dropRow() {
+    super.dropRow();
+    if (this.values.length > this.waiting.length) this.values.length = this.waiting.length;
   }
 
   collect(key, value) {
-    if (this.width === 1) this.pair();
-    if (this.waiting.push(key, value) >= this.limit) this.encode();
+    const waiting = this.waiting;
+    const values = this.values;
+    if (values.length !== waiting.length) this.fill();
+    values.push(value);
+    if (waiting.push(key) >= this.limit) this.encode();
   }
 
   /** Emits a record with `value` under each of `keys`: faster than `collect` for each. */
   collectAll(keys, value) {
     const all = Array.isArray(keys) ? keys : [...keys];
-    if (!this.shares(value)) {
-      for (const key of all) this.collect(key, value);
+    if (this.collect === this.collectKept) {
+      for (const key of all) this.collectKept(key, value);
       return;
     }
     const waiting = this.waiting;
+    // Zero equals minus zero, which has other bytes.
+    if ((value !== this.shared || value === 0) && this.values.length !== waiting.length) this.fill();
+    this.shared = value;
     if (all.length <= ARGUMENTS_MAX) waiting.push.apply(waiting, all);
     else for (const key of all) waiting.push(key);
     if (waiting.length >= this.limit) this.encode();
@@ -170,29 +184,16 @@ export class PairCollector extends Collector {
 
   /** As `collect`, for keys or values that their owner may change before they are encoded. */
   collectKept(key, value) {
-    const keyCodec = this.keyCodec;
-    const codec = this.codec;
-    const kept = keyCodec.thaws ? keyCodec.keep(key) : key;
-    if (this.waiting.push(kept, codec.thaws ? codec.keep(value) : value) >= this.limit) this.encode();
+    const kept = this.codec.thaws ? this.codec.keep(value) : value;
+    this.waiting.push(this.keyCodec.thaws ? this.keyCodec.keep(key) : key);
+    if (this.values.push(kept) >= this.limit) this.encode();
   }
 
-  /** Whether keys of this value can wait without it. */
-  shares(value) {
-    if (this.heads === undefined) return false;
-    if (this.waiting.length === 0) {
-      this.width = 1;
-      this.shared = value;
-      return true;
-    }
-    return this.width === 1 && value === this.shared;
-  }
-
-  /** Puts its value behind each key that waits without one. */
-  pair() {
-    if (this.width === 2) return;
-    this.width = 2;
-    this.waiting = this.waiting.flatMap((key) => [key, this.shared]);
-    for (let row = this.firstRow; row <= this.call.row; row++) this.starts[row] *= 2;
+  /** Puts the shared value beside each key that waits without one. */
+  fill() {
+    const values = this.values;
+    const shared = this.shared;
+    for (let missing = this.waiting.length - values.length; missing > 0; missing--) values.push(shared);
   }
 
   untimedRows() {
@@ -215,67 +216,55 @@ export class PairCollector extends Collector {
   }
 
   texts() {
-    this.pair();
-    const { waiting } = this;
-    const keys = [];
-    const values = [];
-    for (let i = 0; i < waiting.length; i += 2) {
-      keys.push(waiting[i]);
-      values.push(waiting[i + 1]);
-    }
-    return { keys: this.keyCodec.texts(keys), values: this.codec.texts(values) };
+    this.fill();
+    return { keys: this.keyCodec.texts(this.waiting), values: this.codec.texts(this.values) };
   }
 
-  /** The rows of integers under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
+  /** The rows of values of fixed width under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
   asciiRows() {
     try {
       if (!isAscii(this.waiting.join(""))) return undefined;
-      return this.width === 1 ? this.sharedRows() : this.pairRows();
+      if (this.values.length === 0) return this.sharedRows(this.codec.texts([this.shared])[0]);
+      this.fill();
+      return this.pairRows(this.codec.texts(this.values));
     } catch {
       // Something has no text, or no length: the slower way says what.
       return undefined;
     }
   }
 
-  pairRows() {
-    const { waiting, heads, codec } = this;
+  pairRows(values) {
+    const keys = this.waiting;
+    const heads = this.heads;
+    const of = heads.of;
     const pieces = [];
-    const items = waiting.length;
-    let bytes = (items >> 1) * (HEADER_BYTES + codec.bytes);
-    let last = NOTHING;
-    let text;
-    for (let i = 0; i < items; i += 2) {
-      const key = waiting[i];
-      const value = waiting[i + 1];
-      if (value !== last) {
-        text = codec.quickText(value);
-        if (text === undefined) return undefined;
-        last = value;
-      }
+    const count = keys.length;
+    let bytes = count * heads.bytes;
+    for (let i = 0; i < count; i++) {
+      const key = keys[i];
       const length = key.length;
       bytes += length;
-      pieces.push(heads.of[length] ?? heads.ofOdd(key), key, text);
+      pieces.push(of[length] ?? heads.ofOdd(key), key, values[i]);
     }
     return joined(pieces, bytes);
   }
 
-  sharedRows() {
-    const { waiting, heads, codec, shared } = this;
-    const text = codec.quickText(shared);
-    if (text === undefined) return undefined;
-    // The value of a row is the same text as what the next row's head follows: half of the pieces.
-    const after = heads.after(text);
+  sharedRows(value) {
+    const keys = this.waiting;
+    const heads = this.heads;
+    // The value of a row is the same text as what the next row's head follows: a piece less.
+    const after = heads.after(value);
     const pieces = [];
-    const count = waiting.length;
-    let bytes = count * (HEADER_BYTES + codec.bytes);
+    const count = keys.length;
+    let bytes = count * heads.bytes;
     for (let i = 0; i < count; i++) {
-      const key = waiting[i];
+      const key = keys[i];
       const length = key.length;
       bytes += length;
-      pieces.push(after[length] ?? text + heads.ofOdd(key), key);
+      pieces.push(after[length] ?? value + heads.ofOdd(key), key);
     }
-    pieces[0] = pieces[0].substring(text.length);
-    pieces.push(text);
+    pieces[0] = pieces[0].substring(value.length);
+    pieces.push(value);
     return joined(pieces, bytes);
   }
 }
@@ -290,6 +279,8 @@ function joined(pieces, bytes) {
 class Heads {
   constructor(valueBytes) {
     this.valueBytes = valueBytes;
+    /** Of a row without its key. */
+    this.bytes = HEADER_BYTES + valueBytes;
     this.of = Array.from({ length: SHORT_KEY }, (_, length) => (length < 2 ? undefined : this.make(length)));
   }
 

@@ -5,7 +5,7 @@
 import { Bytes } from "./bytes.js";
 import { RecordContext } from "./context.js";
 import { callFailure, Failure, inWords, Refusal } from "./errors.js";
-import { Rows } from "./rows.js";
+import { HEADER_BYTES, Rows } from "./rows.js";
 
 /** What an open operator, its states and its output share during a call. */
 export class Call {
@@ -76,7 +76,7 @@ class Run {
     if (key !== null) {
       const missing = rows.keyLengths.indexOf(-1);
       const readable = missing === -1 ? rows.count : missing;
-      const at = rows.at.slice(0, readable).map((from) => from + 16);
+      const at = rows.at.slice(0, readable).map((from) => from + HEADER_BYTES);
       good = Math.min(good, key.decodeMany(rows.bytes, at, rows.keyLengths.slice(0, readable), keys));
     }
     this.guarded(() => this.each(values, keys, good, value.thaws ? value : null, key?.thaws ? key : null));
@@ -116,7 +116,7 @@ function keyOf(rows, row, codec) {
   const length = rows.keyLengths[row];
   if (length === -1) throw new Refusal("the record has no key");
   try {
-    return codec.decode(rows.bytes, rows.at[row] + 16, length);
+    return codec.decode(rows.bytes, rows.at[row] + HEADER_BYTES, length);
   } catch (error) {
     throw error instanceof Refusal ? new Refusal(`the key is ${error.message}`) : error;
   }
@@ -193,14 +193,20 @@ export class KeyedRun extends Run {
     if (slots.length < rows.count) throw callFailure("the call has fewer slots than records");
     const values = [];
     let good = value.decodeMany(rows.bytes, rows.valueAt, rows.valueLengths, values);
-    const first = firstRows(slots, rows.count);
-    const missing = first.findIndex((row) => rows.keyLengths[row] === -1);
-    const readable = missing === -1 ? first : first.slice(0, missing);
+    const { first, areInOrder } = firstRows(slots, rows.count);
     const inOrder = [];
-    const at = readable.map((row) => rows.at[row] + 16);
-    const goodKeys = key.decodeMany(rows.bytes, at, readable.map((row) => rows.keyLengths[row]), inOrder);
+    const ats = [];
+    const lengths = [];
+    for (let i = 0, count = first.length; i < count; i++) {
+      const row = first[i];
+      const length = rows.keyLengths[row];
+      if (length === -1) break;
+      ats.push(rows.at[row] + HEADER_BYTES);
+      lengths.push(length);
+    }
+    const goodKeys = key.decodeMany(rows.bytes, ats, lengths, inOrder);
     if (goodKeys < first.length) good = Math.min(good, first[goodKeys]);
-    const keys = bySlot(inOrder, first, slots);
+    const keys = areInOrder ? inOrder : bySlot(inOrder, first, slots);
     this.guarded(() => this.each(slots, values, keys, good, value.thaws ? value : null, key.thaws ? key : null));
     if (good < rows.count) this.refuseRow(good);
   }
@@ -225,23 +231,24 @@ export class KeyedRun extends Run {
   }
 }
 
-/** The first row of each slot, in order of rows. */
+/** The first row of each slot, in order of rows; and whether the slots are in that order, too, as hosts mostly number them. */
 function firstRows(slots, count) {
   const first = [];
-  const seen = new Array(count).fill(false);
+  const seen = [];
+  let areInOrder = true;
   for (let i = 0; i < count; i++) {
     const slot = slots[i];
-    if (slot >= count) throw callFailure("the call has a slot that is beyond its records");
     if (seen[slot]) continue;
+    if (slot >= count) throw callFailure("the call has a slot that is beyond its records");
+    if (slot !== first.length) areInOrder = false;
     seen[slot] = true;
     first.push(i);
   }
-  return first;
+  return { first, areInOrder };
 }
 
-/** Keys by slot, from keys in the order of their first rows: hosts mostly number the slots like that already. */
+/** Keys by slot, from keys in the order of their first rows. */
 function bySlot(inOrder, first, slots) {
-  if (first.every((row, i) => slots[row] === i)) return inOrder;
   const keys = [];
   inOrder.forEach((key, i) => {
     keys[slots[first[i]]] = key;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { filter, flatMap, i64, json, keyedProcess, map, plugin, Refusal, u64, utf8 } from "../index.js";
+import { f64, filter, flatMap, i64, json, keyedProcess, map, plugin, Refusal, u64, utf8 } from "../index.js";
 import { Bytes } from "../src/bytes.js";
 import { originalPlace } from "../src/source_map.js";
 import { Harness } from "../testing.js";
@@ -100,6 +100,8 @@ test("many at once are what they are one by one, in any mix, with times or witho
     it.processAtEveryBatchSize();
     return [it.records(), it.failures()];
   };
+  const zeros = harness(flatMap({ in: utf8, out: [utf8, f64], each: (text, out) => [0, -0, 0].forEach((zero) => out.collectAll([text], zero)) }));
+  assert.deepEqual(zeros.push("a").processAtEveryBatchSize().records(), [["a", 0], ["a", -0], ["a", 0]]);
   for (const timed of [false, true]) {
     const expected = run(timed, (out, keys, value) => keys.forEach((key) => out.collect(key, value)));
     assert.ok(expected[0].length > 10000 && expected[1].length > 4);

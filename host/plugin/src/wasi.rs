@@ -21,7 +21,7 @@ use weir_model::time::SharedClock;
 use crate::host_functions::HostData;
 use crate::services::Services;
 use clocks::Time;
-use streams::Lines;
+use streams::{Lines, STDERR_LEVEL, STDOUT_LEVEL, Said};
 
 /// The version that is linked: the linker takes it for all others of 0.2.
 const VERSION: &str = "@0.2.0";
@@ -50,18 +50,19 @@ pub(crate) struct Wasi {
     random: Random,
     stdout: Lines,
     stderr: Lines,
+    said: Said,
 }
 
 impl Wasi {
     pub(crate) fn new(granted: Arc<Capabilities>, random: Random) -> Self {
         let time = Time::new(granted.clock.clone());
-        Self { granted, time, random, stdout: Lines::default(), stderr: Lines::default() }
+        Self { granted, time, random, stdout: Lines::of(STDOUT_LEVEL), stderr: Lines::of(STDERR_LEVEL), said: Said::default() }
     }
 
     /// A call begins at this processing time, milliseconds since the Unix epoch.
     pub(crate) fn begin_call(&mut self, processing_time_ms: i64) {
         self.time.begin_call(processing_time_ms);
-        self.stderr.begin_call();
+        self.said.begin_call();
     }
 
     /// From now on, chance follows from this.
@@ -71,13 +72,13 @@ impl Wasi {
 
     /// A call has ended: what it wrote without ending the line is a line.
     pub(crate) fn end_call(&mut self, services: &mut Services) {
-        self.stdout.end_call(streams::STDOUT_LEVEL, services);
-        self.stderr.end_call(streams::STDERR_LEVEL, services);
+        self.stdout.end_call(services);
+        self.stderr.end_call(services);
     }
 
     /// What the call has written to standard error: the reason, if it traps.
     pub(crate) fn last_words(&self) -> Option<&str> {
-        self.stderr.said_in_call()
+        self.said.text()
     }
 }
 

@@ -21,10 +21,8 @@ export class Codec {
     this.texts = parts.texts;
     this.decodeMany = parts.decodeMany ?? decodeOneByOne;
     this.pack = parts.pack ?? packTexts;
-    /** Of integers: the length of all values, and `quickText(value)`, the text of one; undefined for what is no value of this codec. */
-    this.isInteger = parts.quickText !== undefined;
+    /** The length of all values; undefined: they differ. */
     this.bytes = parts.bytes;
-    this.quickText = parts.quickText;
     Object.freeze(this);
   }
 

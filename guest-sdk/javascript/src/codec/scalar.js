@@ -11,33 +11,45 @@ const HIGH_UNSAFE = 0x200000;
 const SMALL_TEXTS = Array.from({ length: 1024 }, (_, value) => String.fromCharCode(value & 255, value >> 8) + "\0\0\0\0\0\0");
 
 /**
- * A codec of `width` bytes. `read(view, at)` reads a value; `holds(value)` says whether it is one; `fill(values)` gives the bytes of many in a
- * typed array; `expected` says what a value is.
+ * A codec of `width` bytes. `read(view, at)` reads a value, and `get` is the method of a DataView that does, if there is one; `holds(value)` says whether it
+ * is one; `fill(values)` gives the bytes of many in a typed array; `expected` says what a value is.
  */
-function scalar(name, width, { read, holds, fill, expected, decodeMany, quickText }) {
+function scalar(name, width, { read, get, holds, fill, expected, decodeMany, texts }) {
   const refused = (value, i) => new ItemRefusal(i, `not ${name}: ${expected} is expected, not ${shown(value)}`);
   const bytesOf = (values) => {
-    for (let i = 0; i < values.length; i++) if (!holds(values[i])) throw refused(values[i], i);
     const { buffer } = fill(values);
     return new Uint8Array(buffer);
   };
   const manyTexts = (values) => {
+    const count = values.length;
+    for (let i = 0; i < count; i++) if (!holds(values[i])) throw refused(values[i], i);
     const all = textOfBytes(bytesOf(values));
-    return values.map((_, i) => all.substring(i * width, i * width + width));
+    const texts = [];
+    for (let at = 0, end = count * width; at < end; at += width) texts.push(all.substring(at, at + width));
+    return texts;
+  };
+  const getMany = (bytes, ats, lengths, kept) => {
+    const view = bytes.view;
+    const count = ats.length;
+    for (let i = 0; i < count; i++) {
+      if (lengths[i] !== width) return i;
+      kept[i] = view[get](ats[i], true);
+    }
+    return count;
   };
   return new Codec(name, false, {
     decode(bytes, at, length) {
       if (length !== width) throw name === "bool" ? notBool() : new Refusal(`not ${name}: ${length} bytes instead of ${width}`);
-      return read(bytes.view, at);
+      return read === undefined ? bytes.view[get](at, true) : read(bytes.view, at);
     },
-    decodeMany,
+    decodeMany: decodeMany ?? (get === undefined ? undefined : getMany),
     keep(value) {
       if (!holds(value)) throw refused(value, 0);
       return value;
     },
-    texts: manyTexts,
+    texts: texts === undefined ? manyTexts : (values) => texts(values, manyTexts),
     bytes: width,
-    quickText,
+    // What is kept is a value.
     pack: (values) => ({ lengths: new Array(values.length).fill(width), data: bytesOf(values) }),
   });
 }
@@ -67,14 +79,14 @@ function safe(high, low, name) {
 }
 
 export const u32 = scalar("u32-le", 4, {
-  read: (view, at) => view.getUint32(at, true),
+  get: "getUint32",
   holds: (value) => value >>> 0 === value,
   fill: (values) => new Uint32Array(values),
   expected: "an integer from 0 to 2^32 - 1",
 });
 
 export const i32 = scalar("i32-le", 4, {
-  read: (view, at) => view.getInt32(at, true),
+  get: "getInt32",
   holds: (value) => (value | 0) === value,
   fill: (values) => new Int32Array(values),
   expected: "an integer from -2^31 to 2^31 - 1",
@@ -98,9 +110,15 @@ export const u64 = scalar("u64-le", 8, {
     }
     return count;
   },
-  quickText(value) {
-    if (value >>> 0 !== value) return Number.isSafeInteger(value) && value >= 0 ? u64.texts([value])[0] : undefined;
-    return SMALL_TEXTS[value] ?? String.fromCharCode(value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24, 0, 0, 0, 0);
+  texts(values, manyTexts) {
+    const texts = [];
+    for (let i = 0, count = values.length; i < count; i++) {
+      const text = SMALL_TEXTS[values[i]];
+      // A text that looks like a number has an item, too.
+      if (text === undefined || typeof values[i] !== "number") return manyTexts(values);
+      texts.push(text);
+    }
+    return texts;
   },
 });
 
@@ -114,7 +132,7 @@ export const i64 = scalar("i64-le", 8, {
 
 /** The same bytes as `u64`, all of them, as a BigInt. */
 export const u64Big = scalar("u64-le", 8, {
-  read: (view, at) => view.getBigUint64(at, true),
+  get: "getBigUint64",
   holds: (value) => typeof value === "bigint" && BigInt.asUintN(64, value) === value,
   fill: (values) => new BigUint64Array(values),
   expected: "a BigInt from 0 to 2^64 - 1",
@@ -122,14 +140,14 @@ export const u64Big = scalar("u64-le", 8, {
 
 /** The same bytes as `i64`, all of them, as a BigInt. */
 export const i64Big = scalar("i64-le", 8, {
-  read: (view, at) => view.getBigInt64(at, true),
+  get: "getBigInt64",
   holds: (value) => typeof value === "bigint" && BigInt.asIntN(64, value) === value,
   fill: (values) => new BigInt64Array(values),
   expected: "a BigInt from -2^63 to 2^63 - 1",
 });
 
 export const f64 = scalar("f64-le", 8, {
-  read: (view, at) => view.getFloat64(at, true),
+  get: "getFloat64",
   holds: (value) => typeof value === "number",
   fill: (values) => new Float64Array(values),
   expected: "a number",

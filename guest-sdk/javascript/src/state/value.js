@@ -26,7 +26,13 @@ export class ValueState {
 
   /** Sets the key's value. */
   set(value) {
-    this.#put(this.#keep(value));
+    let kept;
+    try {
+      kept = this.codec.keep(value);
+    } catch (error) {
+      throw error instanceof Refusal ? this.#refusal(error.message) : error;
+    }
+    this.#put(kept);
   }
 
   /** Deletes the key's value. */
@@ -46,7 +52,9 @@ export class ValueState {
     const count = column.lengths.length;
     /** By slot: the kept form, null where there is no value. */
     this.cells = new Array(count).fill(column.data.length === 0 && !column.lengths.includes(0) ? null : UNREAD);
-    this.changed = new Set();
+    /** The slots that have changed, each once, and by slot whether it has. */
+    this.changed = [];
+    this.hasChanged = [];
     this.column = column;
     this.bytes = undefined;
     this.starts = undefined;
@@ -54,14 +62,21 @@ export class ValueState {
 
   /** Hands what has changed to the host. */
   flush(host) {
-    if (this.changed.size === 0) return;
-    const slots = [...this.changed].sort((a, b) => a - b);
-    const present = slots.filter((slot) => this.cells[slot] !== null);
-    const { lengths, data } = this.codec.pack(present.map((slot) => this.cells[slot]));
-    if (present.length === slots.length) return host.put(this.number, slots, { lengths, data });
-    let next = 0;
-    const all = slots.map((slot) => (this.cells[slot] === null ? MISSING : lengths[next++]));
-    host.put(this.number, slots, { lengths: all, data });
+    if (this.changed.length === 0) return;
+    const cells = this.cells;
+    // Typed arrays are sorted as numbers, in native code.
+    const slots = Array.from(Uint32Array.from(this.changed).sort());
+    const present = [];
+    for (let i = 0, count = slots.length; i < count; i++) {
+      const kept = cells[slots[i]];
+      if (kept !== null) present.push(kept);
+    }
+    const packed = this.codec.pack(present);
+    if (present.length < slots.length) {
+      let next = 0;
+      packed.lengths = slots.map((slot) => (cells[slot] === null ? MISSING : packed.lengths[next++]));
+    }
+    host.put(this.number, slots, packed);
   }
 
   /** The call is over: nothing of it stays. */
@@ -73,48 +88,52 @@ export class ValueState {
     const slot = this.call.slot;
     if (slot < 0 || slot >= this.cells.length) throw this.#noKey();
     this.cells[slot] = kept;
-    this.changed.add(slot);
+    if (this.hasChanged[slot]) return;
+    this.hasChanged[slot] = true;
+    this.changed.push(slot);
   }
 
+  /** The value of a slot that has none, or that nobody has looked at yet. */
   #look(kept) {
     const slot = this.call.slot;
     if (kept === undefined) throw this.#noKey();
     if (kept === null) return undefined;
-    const length = this.column.lengths[slot];
-    if (isMissing(length)) {
-      this.cells[slot] = null;
-      return undefined;
-    }
-    this.bytes ??= new Bytes(this.column.data);
-    const start = this.#start(slot);
-    if (start + length > this.column.data.length) throw this.#refusal("the host's values are cut off");
-    return this.#told(() => {
-      const read = this.codec.decode(this.bytes, start, length);
-      const value = this.codec.thaw(read);
-      this.cells[slot] = read;
-      return value;
-    });
-  }
-
-  /** Where the value of a slot starts. */
-  #start(slot) {
     if (this.starts === undefined) {
-      let at = 0;
-      this.starts = this.column.lengths.map((length) => {
-        const start = at;
-        if (!isMissing(length)) at += length;
-        return start;
-      });
+      this.#readAll();
+      return this.get();
     }
-    return this.starts[slot];
+    // It can't be read: so it says why.
+    return this.#told(() => this.codec.thaw(this.codec.decode(this.bytes, this.starts[slot], this.column.lengths[slot])));
   }
 
-  #keep(value) {
-    try {
-      return this.codec.keep(value);
-    } catch (error) {
-      throw error instanceof Refusal ? this.#refusal(error.message) : error;
+  /** Reads all values that nobody has looked at, up to the first that can't be read. */
+  #readAll() {
+    const cells = this.cells;
+    const lengths = this.column.lengths;
+    this.bytes = new Bytes(this.column.data);
+    this.starts = [];
+    const slots = [];
+    const ats = [];
+    const wanted = [];
+    let at = 0;
+    for (let slot = 0, count = lengths.length; slot < count; slot++) {
+      const length = lengths[slot];
+      this.starts[slot] = at;
+      if (isMissing(length)) {
+        if (cells[slot] === UNREAD) cells[slot] = null;
+        continue;
+      }
+      if (cells[slot] === UNREAD) {
+        slots.push(slot);
+        ats.push(at);
+        wanted.push(length);
+      }
+      at += length;
     }
+    if (at > this.column.data.length) throw this.#refusal("the host's values are cut off");
+    const read = [];
+    const good = this.codec.decodeMany(this.bytes, ats, wanted, read);
+    for (let i = 0; i < good; i++) cells[slots[i]] = read[i];
   }
 
   #thaw(kept) {

@@ -32,49 +32,61 @@ pub(super) struct IoError;
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
 
-/// Text that comes in pieces and goes as lines.
-#[derive(Debug, Default)]
+/// Text that comes in pieces and goes to the log as lines.
+#[derive(Debug)]
 pub(super) struct Lines {
+    level: LogLevel,
     partial: Vec<u8>,
-    said: String,
 }
 
 impl Lines {
-    pub(super) fn begin_call(&mut self) {
-        self.said.clear();
+    pub(super) fn of(level: LogLevel) -> Self {
+        Self { level, partial: Vec::new() }
     }
 
-    /// What was written since the call began, on one line.
-    pub(super) fn said_in_call(&self) -> Option<&str> {
-        let said = self.said.trim_end();
-        (!said.is_empty()).then_some(said)
-    }
-
-    fn write(&mut self, bytes: &[u8], level: LogLevel, mut services: Option<&mut Services>) {
-        let room = SAID_BYTES_MAX.saturating_sub(self.said.len());
-        let heard: &[u8] = bytes.get(..bytes.len().min(room)).unwrap_or_default();
-        self.said.extend(String::from_utf8_lossy(heard).chars().map(|char| if char.is_control() { ' ' } else { char }));
+    fn write(&mut self, bytes: &[u8], mut services: Option<&mut Services>) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let room = LINE_BYTES_MAX.saturating_sub(self.partial.len());
             self.partial.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
             if piece.ends_with(b"\n") {
-                self.end_line(level, services.as_deref_mut());
+                self.end_line(services.as_deref_mut());
             }
         }
     }
 
-    fn end_line(&mut self, level: LogLevel, services: Option<&mut Services>) {
+    fn end_line(&mut self, services: Option<&mut Services>) {
         let line = String::from_utf8_lossy(&self.partial);
         if let Some(services) = services.filter(|_| !line.trim_end().is_empty()) {
-            services.log(level, line.trim_end());
+            services.log(self.level, line.trim_end());
         }
         self.partial.clear();
     }
 
-    pub(super) fn end_call(&mut self, level: LogLevel, services: &mut Services) {
+    pub(super) fn end_call(&mut self, services: &mut Services) {
         if !self.partial.is_empty() {
-            self.end_line(level, Some(services));
+            self.end_line(Some(services));
         }
+    }
+}
+
+/// What a call has written to standard error, on one line: the reason, if it traps.
+#[derive(Debug, Default)]
+pub(super) struct Said(String);
+
+impl Said {
+    pub(super) fn begin_call(&mut self) {
+        self.0.clear();
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        let room = SAID_BYTES_MAX.saturating_sub(self.0.len());
+        let heard = bytes.get(..bytes.len().min(room)).unwrap_or_default();
+        self.0.extend(String::from_utf8_lossy(heard).chars().map(|char| if char.is_control() { ' ' } else { char }));
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        let said = self.0.trim_end();
+        (!said.is_empty()).then_some(said)
     }
 }
 
@@ -99,9 +111,11 @@ fn ready(mut store: Store<'_>) -> wasmtime::Result<(Resource<Pollable>,)> {
 fn write(mut store: Store<'_>, stream: &Resource<OutputStream>, bytes: &[u8]) -> Answer<()> {
     let HostData { wasi, services, .. } = store.data_mut();
     let services = services.as_deref_mut();
-    match stream.rep() {
-        STDERR => wasi.stderr.write(bytes, STDERR_LEVEL, services),
-        _ => wasi.stdout.write(bytes, STDOUT_LEVEL, services),
+    if stream.rep() == STDERR {
+        wasi.said.hear(bytes);
+        wasi.stderr.write(bytes, services);
+    } else {
+        wasi.stdout.write(bytes, services);
     }
     Ok((Ok(()),))
 }
@@ -159,24 +173,35 @@ mod tests {
     #[test]
     fn text_in_pieces_becomes_lines_and_what_is_left_at_the_end_is_one() {
         let mut services = Services::detached("op", InstanceLimits::default());
-        let mut lines = Lines::default();
-        lines.write(b"before any call", STDERR_LEVEL, None);
-        lines.begin_call();
-        assert_eq!(lines.said_in_call(), None);
-        lines.write(b" one\ntw", STDERR_LEVEL, Some(&mut services));
-        lines.write(b"o\n\nthree", STDERR_LEVEL, Some(&mut services));
-        lines.end_call(STDERR_LEVEL, &mut services);
+        let mut lines = Lines::of(STDERR_LEVEL);
+        lines.write(b"before any call", None);
+        lines.write(b" one\ntw", Some(&mut services));
+        lines.write(b"o\n\nthree", Some(&mut services));
+        lines.end_call(&mut services);
         assert_eq!(services.lines(), ["before any call one", "two", "three"]);
-        assert_eq!(lines.said_in_call(), Some(" one two  three"));
+    }
+
+    #[test]
+    fn what_a_call_says_is_one_line_and_the_next_call_begins_anew() {
+        let mut said = Said::default();
+        said.hear(b"before any call");
+        said.begin_call();
+        assert_eq!(said.text(), None);
+        said.hear(b" one\ntw");
+        said.hear(b"o\n\nthree\n");
+        assert_eq!(said.text(), Some(" one two  three"));
     }
 
     #[test]
     fn a_flood_without_lines_is_bounded() {
         let mut services = Services::detached("op", InstanceLimits::default());
-        let mut lines = Lines::default();
-        (0..1000).for_each(|_| lines.write(&[b'x'; 10_000], STDERR_LEVEL, Some(&mut services)));
-        assert!(lines.partial.len() <= LINE_BYTES_MAX && lines.said.len() <= SAID_BYTES_MAX + 4);
-        lines.write(b"\n", STDERR_LEVEL, Some(&mut services));
+        let (mut lines, mut said) = (Lines::of(STDERR_LEVEL), Said::default());
+        for _ in 0..1000 {
+            said.hear(&[b'x'; 10_000]);
+            lines.write(&[b'x'; 10_000], Some(&mut services));
+        }
+        assert!(lines.partial.len() <= LINE_BYTES_MAX && said.0.len() <= SAID_BYTES_MAX + 4);
+        lines.write(b"\n", Some(&mut services));
         assert_eq!(services.lines().len(), 1);
     }
 }
