@@ -81,10 +81,8 @@ class Operator(exports.Operator):  # type: ignore[misc]
             INSTANCE.driver = exported().open(function, config, place)
         except BaseException as error:
             raise Err(describe(error)) from None
-        # What is there now stays: the collector need not look at it again, and runs between calls only.
-        gc.collect()
+        # What is open stays: the collector need not look at it.
         gc.freeze()
-        gc.disable()
 
     def process(self, input: int, records: bytes, keys: Any, context: Any) -> None:
         call = Call(records, keys.slots, keys.values, context.watermark, context.processing_time, input)
@@ -139,3 +137,10 @@ def function_of(function: FunctionDescription) -> Any:
 def port_of(port: Port) -> Any:
     """A port in the contract's terms."""
     return contract.Port(port.name, port.key_codec, port.value_codec)
+
+
+# When this is imported, by componentize-py while it builds, the plugin is there: an instance begins with what is there now, and need not look for garbage
+# in it, which would write to most of its memory. The collector runs between calls only.
+gc.collect()
+gc.freeze()
+gc.disable()
