@@ -180,7 +180,7 @@ void *weir_alloc(weir_context *ctx, size_t size);
 // The same for `count` things of `size` bytes; traps where the product overflows.
 void *weir_alloc_array(weir_context *ctx, size_t count, size_t size);
 
-// Text in the manner of weir_fail, in scratch memory. The C library's own printf family would import files.
+// Text in the manner of weir_fail, in scratch memory. The C library's own printf family would import WASI.
 weir_bytes weir_format(weir_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ---- text
@@ -197,7 +197,7 @@ bool weir_next_field(weir_bytes *rest, uint8_t separator, weir_bytes *field);
 // Whether the bytes are valid UTF-8.
 bool weir_is_utf8(weir_bytes text);
 
-// Whole texts as numbers, without whitespace; false: they aren't any, or too large. The C library's strtod and strtol would import files.
+// Whole texts as numbers, without whitespace; false: they aren't any, or too large.
 bool weir_parse_u64(weir_bytes text, uint64_t *number);
 bool weir_parse_i64(weir_bytes text, int64_t *number);
 bool weir_parse_f64(weir_bytes text, double *number);

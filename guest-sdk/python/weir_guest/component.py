@@ -4,6 +4,8 @@
 """
 
 import gc
+import os
+import random
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,6 +28,9 @@ T = TypeVar("T")
 
 #: Objects that may wait for the garbage collector between two of its runs.
 GARBAGE_OBJECTS = 20_000
+
+#: Of the seed that the host gives the generator of `random`.
+SEED_BYTES = 32
 
 
 class Imports:
@@ -76,6 +81,8 @@ class Operator(exports.Operator):  # type: ignore[misc]
 
     def open(self, function: str, config: list[tuple[str, str]], subtask: Any) -> None:
         use_log()
+        # The generator was seeded when the component was built: all instances would draw the same numbers.
+        random.seed(os.urandom(SEED_BYTES))
         place = Subtask(subtask.uid, subtask.index, subtask.parallelism, subtask.max_parallelism)
         try:
             INSTANCE.driver = exported().open(function, config, place)
@@ -139,8 +146,8 @@ def port_of(port: Port) -> Any:
     return contract.Port(port.name, port.key_codec, port.value_codec)
 
 
-# When this is imported, by componentize-py while it builds, the plugin is there: an instance begins with what is there now, and need not look for garbage
-# in it, which would write to most of its memory. The collector runs between calls only.
+# When this is imported, by componentize-py while it builds, the plugin is there. An instance begins with what is there now, and need not look for
+# garbage in it, which would write to most of its memory. The collector runs between calls only.
 gc.collect()
 gc.freeze()
 gc.disable()

@@ -35,7 +35,7 @@ pub(crate) enum LoadError {
 impl LoadError {
     fn remedy(&self) -> &'static str {
         match self {
-            Self::Unreadable(_) => "check the path; `cargo xtask plugins` builds weir's own plugins",
+            Self::Unreadable(_) => "check the path; `weir plugin build` makes it of a project, `cargo xtask plugins` makes weir's own",
             Self::NotWasm => "give the .wasm file that `weir plugin build` or your language's toolchain made",
             Self::NoContract(_) => "build it with a weir SDK, which embeds the contract, or make a component with `weir plugin build`",
             Self::Invalid(_) => "build it again; if that doesn't help, check it with `wasm-tools validate`",

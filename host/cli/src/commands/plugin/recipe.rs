@@ -46,7 +46,8 @@ pub(super) struct Settings {
 }
 
 const CLANG: Tool = Tool {
-    names: &["clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16", "clang"],
+    // The tested one first.
+    names: &["clang-19", "clang-22", "clang-21", "clang-20", "clang-18", "clang-17", "clang-16", "clang"],
     install: "install clang for WebAssembly, on Debian: `apt-get install --no-install-recommends clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc`; \
               or unpack a wasi-sdk and set WASI_SDK_PATH",
 };
