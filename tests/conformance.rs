@@ -140,6 +140,29 @@ fn what_the_plugin_cannot_be_asked_is_told_once() {
     check("function = \"count\"\ninput = [ { value = 1 } ]", &["it has no key, and the function is keyed"]);
 }
 
+#[test]
+fn a_function_that_does_not_come_back_fails_its_case_once() {
+    let cases = "[[case]]\nname = \"it\"\nfunction = \"loop\"\ninput = [ { value = \"poison\" } ]\noutput = [ { value = \"x\" } ]";
+    let (ended, _folder) = run("faulty", cases, &["--json", "--call-timeout", "300ms"]);
+    let results: Value = serde_json::from_slice(&ended.with_code(1).stdout).unwrap();
+    let failures = results["cases"][0]["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 1, "{results:#}");
+    assert_eq!(failures[0]["modes"], serde_json::json!(["as written"]), "{results:#}");
+    assert!(failures[0].to_string().contains("300 ms"), "{results:#}");
+}
+
+#[test]
+fn an_operator_that_looks_for_the_network_is_told_that_access_is_denied() {
+    if !languages::built().0.contains(&"python") {
+        return;
+    }
+    let cases = "[[case]]\nname = \"it\"\nfunction = \"dial\"\ninput = [ { repeat = 2, value = \"example.com\" }, { repeat = 2, value = \"127.0.0.1\" } ]\n\
+                 output = [ { repeat = 4, value = \"PermissionError: [Errno 2] Permission denied\" } ]";
+    let (ended, _folder) = run("conformance-python", cases, &["--json"]);
+    let results: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(results["passed"], 1, "{results:#}");
+}
+
 const TWO: &str = "
 [[case]]
 name = \"sums <one>\"
@@ -170,7 +193,10 @@ fn results_are_told_to_a_person_and_to_a_build_server() {
 fn cases_are_picked_and_plugins_named_on_the_command_line() {
     let other = format!("other={}", built::plugin("conformance-rust").display());
     let (ended, _folder) = run("conformance-rust", TWO, &["--case", "swaps", "--plugin", &other]);
-    assert!(ended.with_code(0).text().contains("1 cases: 1 passed, 0 failed, 0 skipped"));
+    assert!(ended.with_code(0).text().contains("1 case: 1 passed, 0 failed, 0 skipped"));
+    let mistaken = format!("othre={}", built::plugin("conformance-rust").display());
+    let (ended, _folder) = run("conformance-rust", TWO, &["--plugin", &mistaken]);
+    drop(ended.failed(2, &["--plugin othre"], &["no case has a plugin of that name, and one needs `other`", "write --plugin other=FILE.wasm"]));
     let (ended, _folder) = run("conformance-rust", TWO, &["--case", "nothing"]);
     drop(ended.failed(2, &["no case is run"], &["no case's name contains \"nothing\""]));
     let (ended, _folder) = run("conformance-rust", "[[case]]\nname = \"n\"\nfuncton = \"f\"\n", &[]);

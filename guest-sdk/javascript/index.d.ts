@@ -44,7 +44,7 @@ export interface Collector<C extends Codecs> {
   /** Emits a record: `collect(value)`, or `collect(key, value)`. */
   collect(...record: C extends readonly [infer K, infer V] ? [key: TypeOf<K>, value: TypeOf<V>] : [value: TypeOf<C>]): void;
   /** Emits a record for each of `values`; or, with the same `value`, under each of `keys`. Faster than `collect` for each. */
-  collectAll(...records: C extends readonly [infer K, infer V] ? [keys: readonly TypeOf<K>[], value: TypeOf<V>] : [values: readonly TypeOf<C>[]]): void;
+  collectAll(...records: C extends readonly [infer K, infer V] ? [keys: Iterable<TypeOf<K>>, value: TypeOf<V>] : [values: Iterable<TypeOf<C>>]): void;
 }
 
 export type Level = "trace" | "debug" | "info" | "warn" | "error";

@@ -2,7 +2,7 @@
 
 import { bytesOfText, isAscii } from "./bytes.js";
 import { Failure, ItemRefusal } from "./errors.js";
-import { HEADER_BYTES, lengthText, NO_KEY, untimedText } from "./rows.js";
+import { lengthText, NO_KEY, untimedText } from "./rows.js";
 
 /** What has been encoded is handed to the host when it passes this size, and at the end of a call. */
 const EMIT_BYTES = 1 << 20;
@@ -217,18 +217,28 @@ export class PairCollector extends Collector {
 
   texts() {
     this.fill();
-    return { keys: this.keyCodec.texts(this.waiting), values: this.codec.texts(this.values) };
+    let keys;
+    try {
+      keys = this.keyCodec.texts(this.waiting);
+    } catch (error) {
+      // The first record that can't be encoded is refused, be it for its key or its value.
+      if (error instanceof ItemRefusal) this.codec.texts(this.values.slice(0, error.index));
+      throw error;
+    }
+    return { keys, values: this.codec.texts(this.values) };
   }
 
   /** The rows of values of fixed width under ASCII keys, the most common ones, in one pass; undefined where something else is among them. */
   asciiRows() {
+    const keys = this.waiting;
+    // An array would be joined to a text, too, and could even have its length.
+    if (!keys.every(isText) || !isAscii(keys.join(""))) return undefined;
     try {
-      if (!isAscii(this.waiting.join(""))) return undefined;
       if (this.values.length === 0) return this.sharedRows(this.codec.texts([this.shared])[0]);
       this.fill();
       return this.pairRows(this.codec.texts(this.values));
     } catch {
-      // Something has no text, or no length: the slower way says what.
+      // A value has no bytes: the slower way says which.
       return undefined;
     }
   }
@@ -238,15 +248,11 @@ export class PairCollector extends Collector {
     const heads = this.heads;
     const of = heads.of;
     const pieces = [];
-    const count = keys.length;
-    let bytes = count * heads.bytes;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0, count = keys.length; i < count; i++) {
       const key = keys[i];
-      const length = key.length;
-      bytes += length;
-      pieces.push(of[length] ?? heads.ofOdd(key), key, values[i]);
+      pieces.push(of[key.length] ?? heads.make(key.length), key, values[i]);
     }
-    return joined(pieces, bytes);
+    return pieces.join("");
   }
 
   sharedRows(value) {
@@ -255,50 +261,34 @@ export class PairCollector extends Collector {
     // The value of a row is the same text as what the next row's head follows: a piece less.
     const after = heads.after(value);
     const pieces = [];
-    const count = keys.length;
-    let bytes = count * heads.bytes;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0, count = keys.length; i < count; i++) {
       const key = keys[i];
-      const length = key.length;
-      bytes += length;
-      pieces.push(after[length] ?? value + heads.ofOdd(key), key);
+      pieces.push(after[key.length] ?? value + heads.make(key.length), key);
     }
     pieces[0] = pieces[0].substring(value.length);
     pieces.push(value);
-    return joined(pieces, bytes);
+    return pieces.join("");
   }
 }
 
-/** The rows in one text, if they have the expected length: what is no string mostly claims another than its text has. */
-function joined(pieces, bytes) {
-  const rows = pieces.join("");
-  return rows.length === bytes ? rows : undefined;
-}
+const isText = (key) => typeof key === "string";
 
-/** What comes before keys in rows without event time whose values have `valueBytes`, by the length of the key; not for the odd ones. */
+/** What comes before keys in rows without event time whose values have `valueBytes`, by the length of the key; made beforehand for short ones. */
 class Heads {
   constructor(valueBytes) {
     this.valueBytes = valueBytes;
-    /** Of a row without its key. */
-    this.bytes = HEADER_BYTES + valueBytes;
-    this.of = Array.from({ length: SHORT_KEY }, (_, length) => (length < 2 ? undefined : this.make(length)));
+    this.of = Array.from({ length: SHORT_KEY }, (_, length) => this.make(length));
   }
 
   make(length) {
     return lengthText(length) + untimedText(this.valueBytes);
   }
 
-  /** Of a long key, or one of at most one character: an array that is empty, or has one character in it, has its length and its text. */
-  ofOdd(key) {
-    if (typeof key !== "string") throw new TypeError("a string is expected");
-    return this.make(key.length);
-  }
-
   /** The same, each behind the text of the value before it. */
   after(text) {
     if (this.afterText !== text) {
       this.afterText = text;
-      this.afterHeads = this.of.map((head) => head && text + head);
+      this.afterHeads = this.of.map((head) => text + head);
     }
     return this.afterHeads;
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { f64, filter, flatMap, i64, json, keyedProcess, map, plugin, Refusal, u64, utf8 } from "../index.js";
+import { f64, filter, flatMap, i32, i64, json, keyedProcess, map, plugin, Refusal, u32, u64, u64Big, utf8 } from "../index.js";
 import { Bytes } from "../src/bytes.js";
 import { originalPlace } from "../src/source_map.js";
 import { Harness } from "../testing.js";
@@ -72,7 +72,8 @@ test("the record that emits what can't be encoded is refused, also when a later 
 
 test("keys that are no strings are refused, not written as text", () => {
   const asText = { length: 1, toString: () => "a" };
-  for (const key of [5, null, undefined, ["ab", "c"], ["a"], asText, () => 1, [], new Uint8Array(1), Symbol("s")]) {
+  const withTheirLength = [["a", ""], [null, 5], new String("abc"), { length: 3, toString: () => "abc" }, ["a"], []];
+  for (const key of [5, null, undefined, ["ab", "c"], asText, () => 1, new Uint8Array(1), Symbol("s"), ...withTheirLength]) {
     for (const emit of [(out) => out.collect(key, 1), (out) => out.collectAll([key], 1), (out) => out.collectAll(["a", "bc", key], 1)]) {
       const it = harness(flatMap({ in: utf8, out: [utf8, u64], each: (_, out) => emit(out) }));
       it.push("a").process();
@@ -108,6 +109,24 @@ test("many at once are what they are one by one, in any mix, with times or witho
     assert.deepEqual(run(timed, (out, keys, value) => out.collectAll(keys, value)), expected);
     assert.deepEqual(run(timed, (out, keys, value) => out.collectAll(keys.values(), value)), expected);
   }
+});
+
+test("what is emitted as a number and is none refuses its record alone", () => {
+  for (const codec of [u32, i32, u64, i64, f64, u64Big]) {
+    for (const bad of [Object.create(null), Symbol("s"), "1", null, codec === u64Big ? 1 : 1n]) {
+      const good = codec === u64Big ? 1n : 1;
+      const it = harness(flatMap({ in: utf8, out: [utf8, codec], each: (text, out) => out.collect(text, text === "bad" ? bad : good) }));
+      it.push("a").push("bad").push("b").processAtEveryBatchSize();
+      assert.deepEqual(it.records(), [["a", good], ["b", good]]);
+      assert.deepEqual(it.failures().map(({ record }) => record), [1], `${codec.name} ${typeof bad}`);
+    }
+  }
+});
+
+test("the first record that can't be encoded is refused first, be it for its key or its value", () => {
+  const it = harness(flatMap({ in: utf8, out: [utf8, u64], each: (text, out) => out.collect(text === "key" ? 5 : text, text === "value" ? -1 : 1) }));
+  it.push("a").push("value").push("b").push("key").push("value").processAtEveryBatchSize();
+  assert.deepEqual(it.failures().map(({ record }) => record), [1, 3, 4]);
 });
 
 test("bytes that can't be decoded refuse their record alone", () => {

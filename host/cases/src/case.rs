@@ -100,6 +100,15 @@ pub(crate) enum PluginRef {
     File(PathBuf),
 }
 
+impl PluginRef {
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Tested | Self::File(_) => None,
+        }
+    }
+}
+
 /// What must come of a case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expect {

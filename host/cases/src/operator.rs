@@ -24,14 +24,13 @@ use guest::Replaceable;
 /// What the operator is called.
 const UID: &str = "case";
 
-/// A case is not about deadlines: a slow machine must not decide it.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Everything of an operator that stays the same while a case runs.
 pub(crate) struct Setting<'a> {
     pub(crate) config: &'a [(String, String)],
     pub(crate) on_error: OnError,
     pub(crate) groups: MaxParallelism,
+    /// After this time a call is ended.
+    pub(crate) call_timeout: Duration,
 }
 
 /// What runs.
@@ -49,6 +48,8 @@ pub(crate) struct Operator<'a> {
     pub(crate) lanes: Vec<Lane>,
     /// What subtasks that are gone have counted.
     counted: BTreeMap<String, u64>,
+    /// The checkpoint that it was last started from; 0: none.
+    checkpoint: u64,
 }
 
 /// One subtask.
@@ -85,7 +86,7 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// How the run ends when one can't be opened.
     pub(crate) fn open(setting: Setting<'a>, code: Code, parallelism: Parallelism) -> Result<Self, End> {
-        let mut operator = Self { setting, code, parallelism, lanes: Vec::new(), counted: BTreeMap::new() };
+        let mut operator = Self { setting, code, parallelism, lanes: Vec::new(), counted: BTreeMap::new(), checkpoint: 0 };
         operator.lanes = operator.lanes_over(Vec::new(), parallelism, 0)?;
         Ok(operator)
     }
@@ -101,6 +102,7 @@ impl<'a> Operator<'a> {
             lane.subtask.counters().for_each(|(name, count)| *self.counted.entry(name.to_owned()).or_default() += count);
             chains.push(std::mem::take(&mut lane.chain));
         }
+        self.checkpoint += 1;
         // A job's old process is gone before the new one begins.
         self.lanes.clear();
         let was = std::mem::replace(&mut self.code, code);
@@ -141,13 +143,13 @@ impl<'a> Operator<'a> {
         let guest = self.guest(&self.code, index, parallelism, &lost)?;
         // Where a key is declared, there has to be one.
         let ports = self.code.function.outputs.iter().map(|port| OutputPort { keyed: port.key != Codec::None }).collect();
-        let services = Services::new(UID, ports, limits(&self.code.plugin), state);
+        let services = Services::new(UID, ports, self.limits(&self.code.plugin), state);
         let subtask = OperatorSubtask::new(identity(&self.code), &self.code.function, self.setting.on_error, guest, services);
         Ok(Lane { subtask, chain, lost })
     }
 
     fn guest(&self, code: &Code, index: SubtaskIndex, parallelism: Parallelism, lost: &Arc<AtomicBool>) -> Result<Box<Replaceable>, End> {
-        let guest = code.plugin.instantiate(self.place(code, index, parallelism), limits(&code.plugin)).map_err(|breakage| match breakage {
+        let guest = code.plugin.instantiate(self.place(code, index, parallelism), self.limits(&code.plugin)).map_err(|breakage| match breakage {
             Breakage::Open(why) => End::RefusedOpen(why),
             other => End::Failed(format!("it can't be started: {other}")),
         })?;
@@ -162,8 +164,12 @@ impl<'a> Operator<'a> {
             index: index.0,
             parallelism: parallelism.get(),
             max_parallelism: self.setting.groups.get(),
-            checkpoint: 0,
+            checkpoint: self.checkpoint,
         }
+    }
+
+    fn limits(&self, plugin: &Plugin) -> InstanceLimits {
+        InstanceLimits { call_timeout: self.setting.call_timeout, ..plugin.default_limits() }
     }
 
     /// Asks for the migrations that are needed, as a job does before it goes on.
@@ -171,7 +177,7 @@ impl<'a> Operator<'a> {
         for (state, from) in stale {
             let Some(state) = code.function.states.get(*state) else { continue };
             let place = self.place(code, SubtaskIndex(0), self.parallelism);
-            let migrates = code.plugin.migrates(place, limits(&code.plugin), &state.name, *from);
+            let migrates = code.plugin.migrates(place, self.limits(&code.plugin), &state.name, *from);
             migrates.map_err(|why| End::Failed(format!("state {} has no migration from schema version {from}: {why}", state.name)))?;
         }
         Ok(())
@@ -231,8 +237,4 @@ impl Lane {
 
 fn identity(code: &Code) -> Identity {
     Identity { uid: UID.to_owned(), function: code.function.name.clone(), digest: code.plugin.digest().to_string() }
-}
-
-fn limits(plugin: &Plugin) -> InstanceLimits {
-    InstanceLimits { call_timeout: CALL_TIMEOUT, ..plugin.default_limits() }
 }

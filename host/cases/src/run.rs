@@ -61,7 +61,8 @@ impl<'a> Runner<'a> {
         let code = Code::new(plugin, &case.function)?;
         outcome.functions.push(code.function.clone());
         outcome.in_order = case.parallelism == Parallelism::ONE;
-        let operator = Operator::open(Setting { config: &case.config, on_error, groups }, code, case.parallelism)?;
+        let operator =
+            Operator::open(Setting { config: &case.config, on_error, groups, call_timeout: plugins.call_timeout() }, code, case.parallelism)?;
         let records = usize::try_from(case.records()).unwrap_or(usize::MAX);
         let context = CallContext { watermark: NO_TIMESTAMP, processing_time: 0 };
         let batch = mode.batch(case.batch, records);

@@ -52,7 +52,7 @@ pub fn run(case: &Case, plugins: &Plugins, clock: &SharedClock) -> CaseResult {
     let begun_ns = clock.monotonic_ns();
     let verdict = match plugins.missing(case) {
         Some(why) => Verdict::Skipped(why),
-        None => judge(case, plugins),
+        None => judge(case, plugins, clock),
     };
     CaseResult {
         name: case.name.clone(),
@@ -64,17 +64,22 @@ pub fn run(case: &Case, plugins: &Plugins, clock: &SharedClock) -> CaseResult {
     }
 }
 
-fn judge(case: &Case, plugins: &Plugins) -> Verdict {
+fn judge(case: &Case, plugins: &Plugins, clock: &SharedClock) -> Verdict {
     let mut failures: Vec<ModeFailure> = Vec::new();
     let mut note = |mode: Mode, differences: Vec<Difference>| match failures.iter_mut().find(|failure| failure.differences == differences) {
         _ if differences.is_empty() => {}
         Some(failure) => failure.modes.push(mode),
         None => failures.push(ModeFailure { modes: vec![mode], differences }),
     };
+    let begun_ns = clock.monotonic_ns();
     let written = outcome_of(case, Mode::Written, plugins);
-    note(Mode::Written, compare(case, &written, Mode::Written));
+    let took_ns = clock.monotonic_ns().saturating_sub(begun_ns);
+    let differences = compare(case, &written, Mode::Written);
+    // Of a call that ran into its timeout nobody wants to see more.
+    let ran_out = !differences.is_empty() && u128::from(took_ns) >= plugins.call_timeout().as_nanos();
+    note(Mode::Written, differences);
     // What the plugin can't be asked at all, it can't be asked in another way either.
-    if !matches!(written.end, End::Unfit(_)) {
+    if !ran_out && !matches!(written.end, End::Unfit(_)) {
         for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Written) {
             let outcome = outcome_of(case, mode, plugins);
             let mut differences = compare(case, &outcome, mode);

@@ -9,6 +9,7 @@ mod values;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::builder::styling::Style;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -24,7 +25,7 @@ use weir_model::Error;
 use weir_model::id::{CheckpointId, OperatorUid, Parallelism};
 use weir_runtime::savepoint::Samples;
 
-use values::samples;
+use values::{duration, samples};
 
 /// Runs stream jobs whose operators are WebAssembly components.
 ///
@@ -291,6 +292,9 @@ pub(crate) struct TestArgs {
     /// A plugin that cases change to by this name (repeatable); without it they are skipped
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) plugin: Vec<(String, String)>,
+    /// End calls after this time: a function that doesn't come back fails its case. 30s unless told
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) call_timeout: Option<Duration>,
     /// Skip cases of functions that the plugin doesn't have, instead of failing them
     #[arg(long)]
     pub(crate) skip_missing: bool,

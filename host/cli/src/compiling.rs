@@ -1,5 +1,6 @@
 //! Plugins are compiled by another process of this program; here it is started, shown, and done.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -32,6 +33,9 @@ pub(crate) fn serve() -> Result<ExitCode> {
     Ok(if code == 0 { ExitCode::Done } else { ExitCode::Incompatible })
 }
 
+/// Where nobody looks on, what takes so long is said once, after so many seconds.
+const SAID_AFTER_S: u64 = 5;
+
 /// A line on standard error that says what takes so long. Nothing is said of what takes less than a second.
 struct Shown {
     /// Dropping it ends the thread.
@@ -47,7 +51,12 @@ impl Shown {
             let mut seconds = 0;
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(Duration::from_secs(1)) {
                 seconds += 1;
-                output::note_passing(&format!("compiling {name} for the first time: {seconds} s"));
+                let compiling = format!("compiling {name} for the first time");
+                output::note_passing(&format!("{compiling}: {seconds} s"));
+                // A log has no line that passes.
+                if seconds == SAID_AFTER_S && !std::io::stderr().is_terminal() {
+                    output::note(&format!("{compiling}: this can take half a minute"));
+                }
             }
             if seconds > 0 {
                 output::note_passing("");

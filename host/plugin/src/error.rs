@@ -37,7 +37,9 @@ impl LoadError {
         match self {
             Self::Unreadable(_) => "check the path; `weir plugin build` makes it of a project, `cargo xtask plugins` makes weir's own",
             Self::NotWasm => "give the .wasm file that `weir plugin build` or your language's toolchain made",
-            Self::NoContract(_) => "build it with a weir SDK, which embeds the contract, or make a component with `weir plugin build`",
+            Self::NoContract(_) => {
+                "build it with a weir SDK, and let it import nothing but the interfaces of wit/ and of WASI that weir has (docs/languages.md)"
+            }
             Self::Invalid(_) => "build it again; if that doesn't help, check it with `wasm-tools validate`",
             Self::OtherWorld(_) => "build it against weir's world in wit/ (`export weir:operator/operator`)",
             Self::UnknownVersion { .. } => "build it with the SDK of this weir, or use the weir that knows this contract",

@@ -1,6 +1,7 @@
 """The conformance suite's functions in Python: every SDK has a plugin of them, and all give the same output."""
 
 import json
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -303,6 +304,20 @@ class Distinct(KeyedProcess[str, str, str, int]):
             out.collect(key, count)
 
 
+class Dial(Map[str, str]):
+    """Not of the suite: what Python says of an attempt to use the network."""
+
+    input = UTF8
+    output = UTF8
+
+    def map(self, record: str) -> str:
+        try:
+            socket.create_connection((record, 80)).close()
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
+        return "connected"
+
+
 export(
     name="conformance",
     version="0.1.0",
@@ -330,5 +345,6 @@ export(
         "sum-2": Sum2,
         "clear": Clear,
         "distinct": Distinct,
+        "dial": Dial,
     },
 )

@@ -14,7 +14,7 @@ const SMALL_TEXTS = Array.from({ length: 1024 }, (_, value) => String.fromCharCo
  * A codec of `width` bytes. `read(view, at)` reads a value, and `get` is the method of a DataView that does, if there is one; `holds(value)` says whether it
  * is one; `fill(values)` gives the bytes of many in a typed array; `expected` says what a value is.
  */
-function scalar(name, width, { read, get, holds, fill, expected, decodeMany, texts }) {
+function scalar(name, width, { hasMinusZero = false, read, get, holds, fill, expected, decodeMany, texts }) {
   const refused = (value, i) => new ItemRefusal(i, `not ${name}: ${expected} is expected, not ${shown(value)}`);
   const bytesOf = (values) => {
     const { buffer } = fill(values);
@@ -45,7 +45,8 @@ function scalar(name, width, { read, get, holds, fill, expected, decodeMany, tex
     decodeMany: decodeMany ?? (get === undefined ? undefined : getMany),
     keep(value) {
       if (!holds(value)) throw refused(value, 0);
-      return value;
+      // Integers have no minus zero.
+      return value === 0 && !hasMinusZero ? 0 : value;
     },
     texts: texts === undefined ? manyTexts : (values) => texts(values, manyTexts),
     bytes: width,
@@ -80,14 +81,14 @@ function safe(high, low, name) {
 
 export const u32 = scalar("u32-le", 4, {
   get: "getUint32",
-  holds: (value) => value >>> 0 === value,
+  holds: (value) => typeof value === "number" && value >>> 0 === value,
   fill: (values) => new Uint32Array(values),
   expected: "an integer from 0 to 2^32 - 1",
 });
 
 export const i32 = scalar("i32-le", 4, {
   get: "getInt32",
-  holds: (value) => (value | 0) === value,
+  holds: (value) => typeof value === "number" && (value | 0) === value,
   fill: (values) => new Int32Array(values),
   expected: "an integer from -2^31 to 2^31 - 1",
 });
@@ -113,9 +114,9 @@ export const u64 = scalar("u64-le", 8, {
   texts(values, manyTexts) {
     const texts = [];
     for (let i = 0, count = values.length; i < count; i++) {
-      const text = SMALL_TEXTS[values[i]];
-      // A text that looks like a number has an item, too.
-      if (text === undefined || typeof values[i] !== "number") return manyTexts(values);
+      const value = values[i];
+      const text = typeof value === "number" ? SMALL_TEXTS[value] : undefined;
+      if (text === undefined) return manyTexts(values);
       texts.push(text);
     }
     return texts;
@@ -147,6 +148,7 @@ export const i64Big = scalar("i64-le", 8, {
 });
 
 export const f64 = scalar("f64-le", 8, {
+  hasMinusZero: true,
   get: "getFloat64",
   holds: (value) => typeof value === "number",
   fill: (values) => new Float64Array(values),

@@ -110,15 +110,14 @@ export class ValueState {
   #readAll() {
     const cells = this.cells;
     const lengths = this.column.lengths;
-    this.bytes = new Bytes(this.column.data);
-    this.starts = [];
+    const starts = [];
     const slots = [];
     const ats = [];
     const wanted = [];
     let at = 0;
     for (let slot = 0, count = lengths.length; slot < count; slot++) {
       const length = lengths[slot];
-      this.starts[slot] = at;
+      starts[slot] = at;
       if (isMissing(length)) {
         if (cells[slot] === UNREAD) cells[slot] = null;
         continue;
@@ -131,6 +130,8 @@ export class ValueState {
       at += length;
     }
     if (at > this.column.data.length) throw this.#refusal("the host's values are cut off");
+    this.bytes = new Bytes(this.column.data);
+    this.starts = starts;
     const read = [];
     const good = this.codec.decodeMany(this.bytes, ats, wanted, read);
     for (let i = 0; i < good; i++) cells[slots[i]] = read[i];

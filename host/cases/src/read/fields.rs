@@ -17,7 +17,7 @@ const NUMBERS: [(&str, NumberCodec); 5] =
 /// The most bytes that one value may be repeated to.
 const BYTES_MAX: usize = 256 << 20;
 /// The most records that one may be repeated to.
-const REPEAT_MAX: u64 = 100_000_000;
+const REPEAT_MAX: u64 = 1_000_000;
 
 /// Takes a key or a value.
 ///

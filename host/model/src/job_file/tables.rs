@@ -192,6 +192,16 @@ fn take_env(section: &mut Section) -> Result<BTreeMap<String, String>> {
         return Err(section.key_error(line, "env", "it is not a table", "write `env = { NAME = \"value\" }`"));
     };
     let variables = entries.into_iter().map(|(name, value)| match value.kind {
+        // Programs read `NAME=value`, with a zero behind it.
+        _ if name.is_empty() || name.contains(['=', '\0']) => {
+            Err(section.key_error(value.line, "env", format!("{name:?} can't name a variable"), "a name has at least one character, and no `=`"))
+        }
+        ValueKind::String(text) if text.contains('\0') => Err(section.key_error(
+            value.line,
+            &format!("env.{name}"),
+            "its text has the character 0 in it",
+            "no variable can hold it: write another text",
+        )),
         ValueKind::String(text) => Ok((name, text)),
         _ => Err(section.key_error(value.line, &format!("env.{name}"), "a variable is a text", "put it in quotes")),
     });

@@ -30,7 +30,11 @@ pub(crate) fn link_closed(linker: &mut Linker<HostData>, component: &Component) 
                 ComponentItem::Resource(_) => instance.resource(name, resource(name), |_, _| Ok(()))?,
                 ComponentItem::ComponentFunc(_) => {
                     let name_of = format!("{import}#{name}");
-                    instance.func_new(name, move |store, function, _, results| deny(store, &name_of, &function, results))?;
+                    instance.func_new(name, move |mut store, function, arguments, results| {
+                        // A handle that was lent must be given back.
+                        arguments.iter().try_for_each(|argument| give_back(&mut store, argument))?;
+                        deny(store, &name_of, &function, results)
+                    })?;
                 }
                 _ => {}
             }
@@ -47,6 +51,13 @@ fn resource(name: &str) -> ResourceType {
         "input-stream" => ResourceType::host::<InputStream>(),
         "output-stream" => ResourceType::host::<OutputStream>(),
         _ => ResourceType::host::<Closed>(),
+    }
+}
+
+fn give_back(store: &mut StoreContextMut<'_, HostData>, argument: &Val) -> wasmtime::Result<()> {
+    match argument {
+        Val::Resource(resource) => resource.resource_drop(&mut *store),
+        _ => Ok(()),
     }
 }
 

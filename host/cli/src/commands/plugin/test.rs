@@ -32,11 +32,20 @@ pub(crate) fn run(args: &TestArgs, global: &Global) -> Result<ExitCode> {
     let tested = Plugin::load(&engine, &args.file)?;
     let named = args.plugin.iter().map(|(name, file)| Ok((name.clone(), Plugin::load(&engine, Path::new(file))?)));
     let mut plugins = Plugins::new(tested, named.collect::<Result<_>>()?).that_may_lack_functions(args.skip_missing);
+    if let Some(call_timeout) = args.call_timeout {
+        plugins = plugins.with_call_timeout(call_timeout);
+    }
+    if let Some((given, lacking)) = plugins.mistaken_name(&cases) {
+        let why = format!("no case has a plugin of that name, and one needs `{lacking}`");
+        return Err(Error::usage(format!("--plugin {given}"), why, format!("write --plugin {lacking}=FILE.wasm")));
+    }
     plugins.load_files(&engine, &cases)?;
     let clock: SharedClock = std::sync::Arc::new(SystemClock::new());
     let mut results = Vec::with_capacity(cases.len());
     for case in &cases {
+        output::note_passing(&output::printable(&case.name));
         let result = weir_cases::run(case, &plugins, &clock);
+        output::note_passing("");
         if !args.json {
             output::print(&output::printable(&format!("{}\n", case_text(&result))))?;
         }
@@ -48,7 +57,7 @@ pub(crate) fn run(args: &TestArgs, global: &Global) -> Result<ExitCode> {
             Error::usage(
                 format!("{} can't be written", path.display()),
                 error.to_string(),
-                "make room, or name another place with `--junit FILE.xml`",
+                "name a file in a folder that is there and has room, by `--junit FILE.xml`",
             )
         })?;
     }
@@ -89,7 +98,8 @@ fn count(results: &[CaseResult]) -> Counts {
 fn summary(results: &[CaseResult]) -> String {
     let Counts { passed, failed, skipped, took_ns } = count(results);
     let failures: String = results.iter().map(failure_text).filter(|text| !text.is_empty()).map(|text| format!("\n{text}")).collect();
-    format!("{failures}\n{} cases: {passed} passed, {failed} failed, {skipped} skipped ({:.1} s)\n", results.len(), seconds(took_ns))
+    let cases = if results.len() == 1 { "case" } else { "cases" };
+    format!("{failures}\n{} {cases}: {passed} passed, {failed} failed, {skipped} skipped ({:.1} s)\n", results.len(), seconds(took_ns))
 }
 
 fn json(plugin: &str, results: &[CaseResult]) -> Value {
