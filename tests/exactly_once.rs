@@ -21,6 +21,8 @@ const MUTATIONS: u64 = 40;
 /// Swaps in a CI run, and cases that must be enough for them.
 const SWAPS: u64 = 20;
 const SWAP_CASES_MAX: u64 = 20;
+/// How often a case is run until it comes to its point.
+const TRIES: u32 = 8;
 /// For the random cases of this file.
 const SEED: u64 = 0x005e_ed00;
 
@@ -66,7 +68,10 @@ fn a_job_that_nobody_disturbs_is_exact_in_every_scenario() {
 #[test]
 fn a_job_that_is_killed_at_any_point_is_exact() {
     at_each_point(kill_at, |point, case, hows| {
-        assert!(hows.len() == case.runs.len() && hows.iter().all(|how| *how == How::Killed), "{} wasn't reached: {hows:?} of {case}", point.name());
+        let is_reached = |hows: &[How]| hows.len() == case.runs.len() && hows.iter().all(|how| *how == How::Killed);
+        // Whether a checkpoint is taken before the first record comes, and so has no state, is up to the machine.
+        let comes_again = || (1..TRIES).any(|_| is_reached(&check(case)));
+        assert!(is_reached(hows) || comes_again(), "{} wasn't reached in {TRIES} tries: {hows:?} of {case}", point.name());
     });
 }
 

@@ -19,8 +19,6 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("javascript", "host/cli/templates/javascript", ""),
     ("javascript", "guest-sdk/javascript", "weir-sdk"),
     ("typescript", "host/cli/templates/typescript", ""),
-    // Types are inferred from the codecs: there is nothing to add.
-    ("typescript", "host/cli/templates/javascript/plugin.js", "plugin.ts"),
     ("typescript", "guest-sdk/javascript", "weir-sdk"),
     ("python", "host/cli/templates/python", ""),
     ("python", "guest-sdk/python", "weir-sdk"),

@@ -18,10 +18,6 @@ struct Way {
 /// Where a run is killed so that the next one goes on from a checkpoint whose output is not recorded as committed.
 pub const BEFORE_RESTORE: &str = "all-committed-not-recorded=kill@2";
 
-/// Where a run of two subtasks is killed so that the next one goes on from a checkpoint that has state, however late its first record came: each of its
-/// checkpoints writes at most two files, and none while there is nothing to write.
-const BEFORE_RESTORE_OF_STATE: &str = "state-file-not-synced=kill@3";
-
 /// Whether only a run passes there that goes on from a checkpoint.
 #[must_use]
 pub fn is_of_restore(point: FailPoint) -> bool {
@@ -56,8 +52,6 @@ fn way(point: FailPoint) -> Way {
     match point {
         // Only a source that hasn't come to its end has another record.
         FailPoint::FirstRecordBeforeNextCheckpoint => Way { scenario: "generator, three retained", at: 1, before: Some(BEFORE_RESTORE) },
-        // Its rate leaves time for two checkpoints.
-        FailPoint::StateHalfLoaded => Way { scenario: "generator, three retained", at: 1, before: Some(BEFORE_RESTORE_OF_STATE) },
         _ if is_of_restore(point) => Way { at: 1, before: Some(BEFORE_RESTORE), ..way },
         FailPoint::TimeoutRacesAck | FailPoint::CancelledDuringUpload => Way { at: 1, ..way },
         FailPoint::InFlightHalfWritten => Way { scenario: "joined, unaligned", at: 1, ..way },
